@@ -1,0 +1,119 @@
+"""The protocol of a check, and the one function that runs them.
+
+A check reads a `Comment` and returns scores and findings. It compares nothing with
+a threshold (the policy does) and reads no database, clock or network.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor, wait
+from dataclasses import dataclass
+from typing import Protocol
+
+from moderation.core.comment import Assessment, Comment, Finding, Missing, Score
+
+log = logging.getLogger(__name__)
+
+OUT_OF_TIME = "out of time"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one check says: attribute → score in [0, 1], and where it saw it."""
+
+    scores: Mapping[str, float]
+    findings: tuple[Finding, ...] = ()
+
+
+class Check(Protocol):
+    """One way of looking at a comment.
+
+    `version` names the model or the list in use with its version, and `cost_ms` is
+    the typical time of one comment in milliseconds; cheap checks run first. Both
+    may change while a model is still loading, so they are read at each run.
+    """
+
+    name: str
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def attributes(self) -> tuple[str, ...]: ...
+
+    @property
+    def cost_ms(self) -> float: ...
+
+    def score(self, comment: Comment) -> Result:
+        """Score a comment. May raise: the caller turns that into `Missing`."""
+        ...
+
+
+def run_checks(
+    checks: Iterable[Check], comment: Comment, budget_ms: float, pool: Executor
+) -> Assessment:
+    """Score a comment with every check that fits into the time budget.
+
+    Cheapest check first. Each attribute of each check is in the answer: a `Score`,
+    or a `Missing` where the check failed or would not fit. Never raises for a
+    failing check; the cause is in `Missing.why` and in the log.
+
+    The checks run in `pool`, because a model that hangs must not hang the caller:
+    what it says after the budget is dropped.
+
+    budget_ms  wall time from now, in milliseconds
+    """
+    started = time.monotonic()
+    deadline = started + budget_ms / 1000
+    ordered = sorted(checks, key=lambda check: check.cost_ms)
+    done: dict[str, Result | Missing] = {}
+    wait([pool.submit(_run_in_order, ordered, comment, deadline, done)], timeout=budget_ms / 1000)
+    return _assessment(ordered, dict(done), (time.monotonic() - started) * 1000)
+
+
+def _run_in_order(
+    checks: Iterable[Check], comment: Comment, deadline: float, done: dict[str, Result | Missing]
+) -> None:
+    for check in checks:
+        if time.monotonic() >= deadline:
+            return
+        done[check.name] = _run_one(check, comment)
+
+
+def _run_one(check: Check, comment: Comment) -> Result | Missing:
+    try:
+        result = check.score(comment)
+        _refuse_nonsense(check, result)
+        return result
+    except Exception as error:  # a check's failure is a value: the policy decides on it
+        log.exception("check %s failed", check.name)
+        return Missing(check.name, f"failed: {type(error).__name__}: {error}")
+
+
+def _refuse_nonsense(check: Check, result: Result) -> None:
+    if set(result.scores) != set(check.attributes):
+        raise ValueError(f"scored {sorted(result.scores)}, not {sorted(check.attributes)}")
+    for attribute, value in result.scores.items():
+        if not (math.isfinite(value) and 0 <= value <= 1):
+            raise ValueError(f"{attribute} is {value!r}, not in [0, 1]")
+
+
+def _assessment(
+    checks: Iterable[Check], done: Mapping[str, Result | Missing], took_ms: float
+) -> Assessment:
+    scores: dict[str, Score] = {}
+    missing: dict[str, Missing] = {}
+    findings: list[Finding] = []
+    versions: dict[str, str] = {}
+    for check in checks:
+        result = done.get(check.name) or Missing(check.name, OUT_OF_TIME)
+        if isinstance(result, Missing):
+            # A check that can't even say what it scores is missing under its own name.
+            missing |= {name: result for name in check.attributes or (check.name,)}
+            continue
+        versions[check.name] = check.version
+        scores |= {name: Score(check.name, value) for name, value in result.scores.items()}
+        findings += result.findings
+    return Assessment(scores, missing, tuple(findings), versions, round(took_ms, 2))

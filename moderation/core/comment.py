@@ -1,0 +1,144 @@
+"""What is known about a comment, and what the checks say of it.
+
+Values only: nothing here reads a clock, a database or a model, so that a stored
+assessment can be decided on again, under another policy, years later.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+ATTRIBUTES = (
+    "toxicity",
+    "severe_toxicity",
+    "obscene",
+    "threat",
+    "insult",
+    "identity_attack",
+    "sexual_explicit",
+    "profanity",
+    "spam",
+    "links",
+    "repetition",
+    "flooding",
+)
+"""Every name a check may score and a policy may put a threshold on."""
+
+
+class Status(StrEnum):
+    """Where a comment stands."""
+
+    PENDING = "pending"
+    HELD = "held"
+    PUBLISHED = "published"
+    REJECTED = "rejected"
+    REMOVED = "removed"
+
+
+class Format(StrEnum):
+    """How the body is written."""
+
+    TEXT = "text"
+    HTML = "html"
+    MARKDOWN = "markdown"
+
+
+class Role(StrEnum):
+    """What the author is to the site."""
+
+    READER = "reader"
+    MEMBER = "member"
+    STAFF = "staff"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A site's own word lists, as its policy holds them."""
+
+    reject: tuple[str, ...] = ()
+    hold: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier comment of the same author: what it said, and how long ago."""
+
+    key: str
+    """`text.content_key` of its body: equal keys read the same."""
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """One revision as the checks see it, with its author's recent history."""
+
+    body: str
+    format: Format = Format.TEXT
+    language: str | None = None
+    words: Words = Words()
+    history: tuple[Earlier, ...] = ()
+    """The author's other comments of the last hour, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a decision needs to know beside the scores."""
+
+    role: Role = Role.READER
+    section: str | None = None
+    published_before: int = 0
+    """Comments of this author that were published before this one came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How strongly an attribute is present, in [0, 1], and which check says so."""
+
+    check: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A score that we don't have, and why: "out of time", "failed: …"."""
+
+    check: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check saw at one place of the body.
+
+    The matched text is `body[start:end]` and is not kept here, so that erasing a
+    body erases every copy of its words.
+    """
+
+    check: str
+    attribute: str
+    score: float
+    start: int
+    """First code point of the body, as it was typed."""
+    end: int
+    """One past the last code point."""
+    message: str
+    """A sentence that a moderator can read, without the words themselves."""
+    listed: str | None = None
+    """`reject` or `hold`, where a word of the site's own lists was matched."""
+    age_s: float | None = None
+    """Seconds since the earlier comment that this one repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """All scores and findings of one revision."""
+
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    """By attribute."""
+    missing: Mapping[str, Missing] = field(default_factory=dict)
+    """By attribute; never one that is also in `scores`."""
+    findings: tuple[Finding, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Check → id and version of the model or word list it used."""
+    took_ms: float = 0.0
