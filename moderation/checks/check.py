@@ -114,6 +114,6 @@ def _assessment(
             missing |= {name: result for name in check.attributes or (check.name,)}
             continue
         versions[check.name] = check.version
-        scores |= {name: Score(check.name, value) for name, value in result.scores.items()}
+        scores |= {name: Score(check.name, round(value, 6)) for name, value in result.scores.items()}
         findings += result.findings
     return Assessment(scores, missing, tuple(findings), versions, round(took_ms, 2))

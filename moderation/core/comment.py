@@ -6,7 +6,9 @@ assessment can be decided on again, under another policy, years later.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 ATTRIBUTES = (
     "toxicity",
@@ -49,6 +51,48 @@ class Role(StrEnum):
     READER = "reader"
     MEMBER = "member"
     STAFF = "staff"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who wrote a comment, as the site says. Has an id or a name."""
+
+    id: str | None = None
+    name: str | None = None
+    email: str | None = None
+    ip: str | None = None
+    role: Role = Role.READER
+
+    @property
+    def key(self) -> str:
+        """By which a site's author is known again."""
+        return self.id if self.id is not None else f"name:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """The page that a comment belongs to."""
+
+    id: str
+    title: str | None = None
+    url: str | None = None
+    section: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A comment as a site sends it; `id` is the site's own."""
+
+    id: str
+    body: str
+    author: Author
+    article: Article
+    format: Format = Format.TEXT
+    language: str | None = None
+    parent_id: str | None = None
+    submitted_at: datetime | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Keys that the contract doesn't know, kept with the comment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ exception is trust: what an author with a trusted role writes is published, with
 reasons still on record.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -75,6 +75,31 @@ def decide(assessment: Assessment, policy: Policy, context: Context) -> Verdict:
         )
         return Verdict(Action.PUBLISH, (trusted, *reasons))
     return Verdict(max((r.action for r in reasons), default=Action.PUBLISH), tuple(reasons))
+
+
+GRAVE = frozenset({"threat", "severe_toxicity", "identity_attack"})
+"""Attributes that a moderator should see before others of the same score."""
+
+
+def urgency(scored: Iterable[tuple[str | None, float | None]]) -> float:
+    """How soon a moderator should look, in [0, 2]; greater is sooner.
+
+    scored  (attribute, score) of each reason. The strongest counts, a grave attribute
+            double; a rule without a score is 0.5
+    """
+    return max(
+        ((score or 0.5) * (2 if attribute in GRAVE else 1) for attribute, score in scored),
+        default=0.0,
+    )
+
+
+def raised_by_report(before: float, *, newly: bool) -> float:
+    """The urgency after a reader's report, by 0.25 greater.
+
+    newly  the comment is visible and was not in the queue: 1 more, for it does its harm
+           while it waits
+    """
+    return before + 0.25 + (1.0 if newly else 0.0)
 
 
 def _reasons(assessment: Assessment, policy: Policy, context: Context) -> Iterator[Reason]:
@@ -171,7 +196,7 @@ def _from_repetition(assessment: Assessment, policy: Policy) -> Iterator[Reason]
         )
 
 
-def _spans(findings: "Iterator[Finding] | list[Finding]") -> tuple[Span, ...]:
+def _spans(findings: Iterable[Finding]) -> tuple[Span, ...]:
     return tuple(sorted({(f.start, f.end) for f in findings if f.end > f.start}))
 
 

@@ -17,6 +17,8 @@ class Past:
     id: str
     assessment: Assessment
     context: Context
+    under_draft: Assessment | None = None
+    """The assessment with the draft's own words, where they differ from the live ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def simulate(history: Iterable[Past], live: Policy, draft: Policy) -> Simulation
     moved = []
     for past in history:
         was = decide(past.assessment, live, past.context)
-        would_be = decide(past.assessment, draft, past.context)
+        would_be = decide(past.under_draft or past.assessment, draft, past.context)
         counts[was.action, would_be.action] += 1
         if was.action is not would_be.action:
             moved.append(Moved(past.id, was, would_be))

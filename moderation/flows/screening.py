@@ -1,0 +1,474 @@
+"""Screening: a comment comes in, a decision goes out.
+
+Read from top to bottom, this is the way of one comment: store it with its duty to be
+decided (short write) → run the checks (no transaction is open) → decide (pure) → record
+the decision, the status and the events owed (short write) → answer.
+
+A process that dies in between leaves a revision that is due; the worker finishes it.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from moderation.checks.check import run_checks
+from moderation.core.comment import (
+    Assessment,
+    Comment,
+    Context,
+    Earlier,
+    Format,
+    Missing,
+    Role,
+    Status,
+    Submission,
+)
+from moderation.core.decision import decide, raised_by_report, urgency
+from moderation.core.policy import Action, Policy
+from moderation.flows.errors import Invalid, NotFound, Removed, WebhookReused
+from moderation.flows.runtime import Runtime
+from moderation.store import ledger, reading
+from moderation.store.policies import policy_in_force
+from moderation.store.tables import Comment as CommentRow
+from moderation.store.tables import DecisionRow, Inbound, Report, Revision
+from moderation.text import content_key
+from moderation.wire import dump_reason
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+HISTORY = timedelta(hours=1)
+"""How far back the author's own comments are shown to the checks."""
+HISTORY_MOST = 200
+GRACE = timedelta(seconds=5)
+"""How long after its deadline a request still has its comment to itself."""
+LATE_BUDGET_MS = 30_000
+LEASE = timedelta(seconds=60)
+MAX_ATTEMPTS = 3
+"""Tries of the worker before a comment is left to a person."""
+BATCH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """The identity of a webhook: its id, if it has one, and a hash of its bytes."""
+
+    id: str | None
+    body_hash: str
+
+    @classmethod
+    def of(cls, id: str | None, body: bytes) -> "Webhook":
+        return cls(id, hashlib.sha256(body).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the site is answered: an HTTP status and the contract's body."""
+
+    status: int
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A revision to be decided, with all that the decision needs."""
+
+    comment_id: int
+    revision_id: int
+    number: int
+    decision_seen: str | None
+    """The newest decision when the task was gathered; if it moved, someone was faster."""
+    comment: Comment
+    context: Context
+    policy: Policy
+    policy_version: int
+
+
+def submit(
+    rt: Runtime, site_id: int, given: Submission, webhook: Webhook, deadline_ms: float
+) -> Reply:
+    """Store a comment, new or edited, and decide on it if the deadline allows.
+
+    Answers 200 with the decision, or 202 where it follows by event. Raises Invalid
+    (too long), WebhookReused, Removed; then nothing is stored.
+
+    deadline_ms  wall time from now; 0 stores only
+    """
+    started = time.monotonic()
+    admitted = _once(rt, lambda session: _admit(rt, session, site_id, given, webhook, deadline_ms))
+    if isinstance(admitted, Reply):
+        return admitted
+    if deadline_ms <= 0:
+        rt.wake.set()
+        return _standing(rt, admitted.comment_id)
+    left_ms = deadline_ms - (time.monotonic() - started) * 1000
+    assessment = run_checks(rt.checks, admitted.comment, max(left_ms, 0), rt.pool)
+    return _conclude(rt, admitted, assessment, webhook=(site_id, webhook.id))
+
+
+def remove(rt: Runtime, site_id: int, comment_id: str, webhook: Webhook) -> Reply:
+    """Take a comment back for its author: out of the queue, its words erased.
+
+    Raises NotFound, WebhookReused.
+    """
+
+    def write(session: Session) -> Reply:
+        comment = _known_comment(session, site_id, comment_id, webhook)
+        if isinstance(comment, Reply):
+            return comment
+        if comment.status != Status.REMOVED:
+            ledger.record(
+                session,
+                comment,
+                ledger.Entry(rt.new_id("dec"), "remove", "author", rt.now()),
+            )
+            ledger.erase_words(session, comment)
+        _remember(session, site_id, webhook, comment, comment.decision_id, rt.now())
+        return Reply(200, reading.standing_answer(session, comment))
+
+    reply = _once(rt, write)
+    rt.wake.set()
+    return reply
+
+
+def report(
+    rt: Runtime,
+    site_id: int,
+    comment_id: str,
+    *,
+    reporter_id: str | None,
+    reason: str | None,
+    note: str | None,
+    webhook: Webhook,
+) -> Reply:
+    """Keep a reader's report and put the comment before a moderator.
+
+    The comment stays visible until a person decides. The same reporter counts once a
+    revision. Raises NotFound, WebhookReused.
+    """
+
+    def write(session: Session) -> Reply:
+        comment = _known_comment(session, site_id, comment_id, webhook)
+        if isinstance(comment, Reply):
+            return comment
+        flagged = Report(
+            comment_id=comment.id,
+            revision=comment.revision,
+            reporter_id=reporter_id,
+            reason=reason,
+            note=note,
+            received_at=rt.now(),
+        )
+        if not _reported_before(session, flagged):
+            newly = comment.status == Status.PUBLISHED and comment.waiting_since is None
+            ledger.flag(session, comment, flagged, raised_by_report(comment.urgency, newly=newly))
+        standing = None if reading.is_pending(comment) else comment.decision_id
+        _remember(session, site_id, webhook, comment, standing, rt.now())
+        body = reading.standing_answer(session, comment)
+        return Reply(202 if standing is None else 200, body)
+
+    return _once(rt, write)
+
+
+def complete_due(rt: Runtime) -> int:
+    """Screen what no request has finished; returns how many revisions were taken up.
+
+    The worker's part: comments stored without waiting, those whose process died, and
+    those decided with a score missing. What can't be scored stays with a moderator.
+    """
+    taken = _lease_due(rt)
+    for revision_id in taken:
+        with rt.sessions.read() as session:
+            revision = session.get_one(Revision, revision_id)
+            comment = session.get_one(CommentRow, revision.comment_id)
+            task = _gather(session, comment, revision)
+        if revision.attempts > MAX_ATTEMPTS:
+            assessment = _given_up(rt)
+        else:
+            assessment = run_checks(rt.checks, task.comment, LATE_BUDGET_MS, rt.pool)
+        _conclude(rt, task, assessment)
+    return len(taken)
+
+
+def _admit(
+    rt: Runtime,
+    session: Session,
+    site_id: int,
+    given: Submission,
+    webhook: Webhook,
+    deadline_ms: float,
+) -> Task | Reply:
+    """Store the revision and its duty, or answer at once where nothing new was said."""
+    now = rt.now()
+    again = _answered_before(session, site_id, webhook)
+    if again is not None:
+        return again
+    _refuse_too_long(session, site_id, given)
+    comment = ledger.admit(session, site_id, given, now)
+    if comment.revision and _says_the_same(session, comment, given):
+        standing = None if reading.is_pending(comment) else comment.decision_id
+        _remember(session, site_id, webhook, comment, standing, now)
+        body = reading.standing_answer(session, comment)
+        return Reply(202 if standing is None else 200, body)
+    revision = Revision(
+        comment_id=comment.id,
+        author_id=comment.author_id,
+        number=comment.revision + 1,
+        body=given.body,
+        format=given.format.value,
+        language=given.language,
+        content_key=content_key(given.body),
+        role=given.author.role.value,
+        section=given.article.section,
+        published_before=_published_before(session, comment),
+        submitted_at=given.submitted_at,
+        received_at=now,
+        extra=dict(given.extra),
+        due_at=now + timedelta(milliseconds=deadline_ms) + (GRACE if deadline_ms > 0 else timedelta()),
+    )
+    ledger.revise(session, comment, revision)
+    _remember(session, site_id, webhook, comment, None, now)
+    return _gather(session, comment, revision)
+
+
+def _gather(session: Session, comment: CommentRow, revision: Revision) -> Task:
+    version, policy = policy_in_force(session, comment.site_id)
+    return Task(
+        comment_id=comment.id,
+        revision_id=revision.id,
+        number=revision.number,
+        decision_seen=comment.decision_id,
+        comment=Comment(
+            body=revision.body,
+            format=Format(revision.format),
+            language=revision.language,
+            words=policy.words,
+            history=_history(session, revision),
+        ),
+        context=Context(Role(revision.role), revision.section, revision.published_before),
+        policy=policy,
+        policy_version=version,
+    )
+
+
+def _conclude(
+    rt: Runtime,
+    task: Task,
+    assessment: Assessment,
+    webhook: tuple[int, str | None] | None = None,
+) -> Reply:
+    """Decide on what was assessed, record it, and answer.
+
+    If anything was decided meanwhile, or the comment was edited or removed, that
+    stands. A first decision is made whatever is missing; a later one only once nothing
+    is.
+    """
+    verdict = decide(assessment, task.policy, task.context)
+    now = rt.now()
+    with rt.sessions.write() as session:
+        comment = ledger.lock_comment(session, task.comment_id)
+        revision = session.get_one(Revision, task.revision_id)
+        kept = ledger.keep_assessment(session, revision.id, assessment, now)
+        revision.due_at = _next_try(revision, assessment, now)
+        first = comment.status == Status.PENDING
+        unchanged = (
+            comment.revision == task.number
+            and comment.decision_id == task.decision_seen
+            and comment.status != Status.REMOVED
+        )
+        if unchanged and (first or not assessment.missing):
+            gave_up = bool(assessment.missing) and revision.attempts > MAX_ATTEMPTS
+            action = max(verdict.action, Action.HOLD) if gave_up else verdict.action
+            entry = ledger.Entry(
+                id=rt.new_id("dec"),
+                action=action.word,
+                by="policy",
+                decided_at=now,
+                policy_version=task.policy_version,
+                assessment_id=kept.id,
+                reasons=[dump_reason(reason) for reason in verdict.reasons],
+                urgency=urgency((r.attribute, r.score) for r in verdict.reasons),
+            )
+            decision = ledger.record(session, comment, entry)
+            if webhook is not None and webhook[1] is not None:
+                _answered_with(session, webhook, decision)
+        standing = reading.standing_answer(session, comment)
+    rt.wake.set()
+    return Reply(202 if standing["decision"] is None else 200, standing)
+
+
+def _next_try(revision: Revision, assessment: Assessment, now: datetime) -> datetime | None:
+    if not assessment.missing or revision.attempts >= MAX_ATTEMPTS or not revision.body:
+        return None
+    return now + timedelta(seconds=10 * 4**revision.attempts)
+
+
+def _lease_due(rt: Runtime) -> list[int]:
+    """Revisions that are due, each taken by one worker for a lease; attempts count up first."""
+    now = rt.now()
+    with rt.sessions.read() as session:  # most of the time there is nothing: take no lock
+        if session.scalar(select(Revision.id).where(Revision.due_at <= now).limit(1)) is None:
+            return []
+    with rt.sessions.write() as session:
+        due = session.scalars(
+            select(Revision)
+            .where(Revision.due_at <= now)
+            .order_by(Revision.due_at)
+            .limit(BATCH)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for revision in due:
+            revision.due_at = now + LEASE
+            revision.attempts += 1
+        return [revision.id for revision in due]
+
+
+def _given_up(rt: Runtime) -> Assessment:
+    return Assessment(
+        missing={
+            check.name: Missing(check.name, f"gave up after {MAX_ATTEMPTS} attempts")
+            for check in rt.checks
+        }
+    )
+
+
+def _once(rt: Runtime, write: Callable[[Session], Result]) -> Result:
+    """Run a short write; once more if another process inserted the same key first."""
+    try:
+        with rt.sessions.write() as session:
+            return write(session)
+    except IntegrityError:
+        with rt.sessions.write() as session:
+            return write(session)
+
+
+def _standing(rt: Runtime, comment_id: int) -> Reply:
+    with rt.sessions.read() as session:
+        body = reading.standing_answer(session, session.get_one(CommentRow, comment_id))
+    return Reply(202 if body["decision"] is None else 200, body)
+
+
+def _known_comment(
+    session: Session, site_id: int, comment_id: str, webhook: Webhook
+) -> CommentRow | Reply:
+    again = _answered_before(session, site_id, webhook)
+    if again is not None:
+        return again
+    comment = ledger.find_comment(session, site_id, comment_id)
+    if comment is None:
+        raise NotFound(f"#/data/id: there is no comment {comment_id!r} on this site")
+    return comment
+
+
+def _answered_before(session: Session, site_id: int, webhook: Webhook) -> Reply | None:
+    if webhook.id is None:
+        return None
+    inbound = session.get(Inbound, (site_id, webhook.id))
+    if inbound is None:
+        return None
+    if inbound.body_hash != webhook.body_hash:
+        log.warning("webhook-id %s came again with another body", webhook.id)
+        raise WebhookReused(f"webhook-id {webhook.id!r} was used before with another body")
+    return Reply(*reading.repeated_answer(session, inbound))
+
+
+def _remember(
+    session: Session,
+    site_id: int,
+    webhook: Webhook,
+    comment: CommentRow,
+    decision_id: str | None,
+    now: datetime,
+) -> None:
+    if webhook.id is not None:
+        session.add(
+            Inbound(
+                site_id=site_id,
+                webhook_id=webhook.id,
+                body_hash=webhook.body_hash,
+                comment_id=comment.id,
+                revision=comment.revision,
+                decision_id=decision_id,
+                received_at=now,
+            )
+        )
+        session.flush()
+
+
+def _answered_with(session: Session, webhook: tuple[int, str | None], decision: DecisionRow) -> None:
+    session.execute(
+        update(Inbound)
+        .where(Inbound.site_id == webhook[0], Inbound.webhook_id == webhook[1])
+        .values(decision_id=decision.id)
+    )
+
+
+def _refuse_too_long(session: Session, site_id: int, given: Submission) -> None:
+    most = policy_in_force(session, site_id)[1].max_length
+    if len(given.body) > most:
+        raise Invalid(("#/data/body", f"has {len(given.body)} characters; at most {most}"))
+
+
+def _says_the_same(session: Session, comment: CommentRow, given: Submission) -> bool:
+    current = reading.revision_of(session, comment.id, comment.revision)
+    if comment.status == Status.REMOVED:
+        if current.content_key == content_key(given.body):
+            return True
+        raise Removed(f"comment {given.id!r} was removed by its author")
+    return current.body == given.body and current.format == given.format
+
+
+def _reported_before(session: Session, flagged: Report) -> bool:
+    if flagged.reporter_id is None:
+        return False
+    return (
+        session.scalar(
+            select(Report.id).where(
+                Report.comment_id == flagged.comment_id,
+                Report.revision == flagged.revision,
+                Report.reporter_id == flagged.reporter_id,
+            )
+        )
+        is not None
+    )
+
+
+def _published_before(session: Session, comment: CommentRow) -> int:
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(CommentRow)
+            .where(
+                CommentRow.author_id == comment.author_id,
+                CommentRow.status == Status.PUBLISHED,
+                CommentRow.id != comment.id,
+            )
+        )
+        or 0
+    )
+
+
+def _history(session: Session, revision: Revision) -> tuple[Earlier, ...]:
+    rows = session.execute(
+        select(Revision.content_key, Revision.received_at)
+        .where(
+            Revision.author_id == revision.author_id,
+            Revision.received_at > revision.received_at - HISTORY,
+            Revision.received_at <= revision.received_at,
+            Revision.comment_id != revision.comment_id,
+        )
+        .order_by(Revision.received_at.desc())
+        .limit(HISTORY_MOST)
+    )
+    return tuple(
+        Earlier(key, (revision.received_at - received).total_seconds()) for key, received in rows
+    )

@@ -1,0 +1,199 @@
+"""Sites: made, given secrets and keys, told where to send events. By admins only."""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from moderation.core.policy import DEFAULT
+from moderation.core.viewer import Scope
+from moderation.flows.errors import Invalid, NotFound
+from moderation.flows.runtime import Runtime
+from moderation.signing import new_secret
+from moderation.store.policies import add_version
+from moderation.store.tables import APIKey, Delivery, Endpoint, Site, SiteSecret
+from moderation.wire import EVENT_TYPES
+
+SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+OVERLAP = timedelta(hours=24)
+"""How long the old secret is taken beside a new one."""
+
+
+def add_site(
+    rt: Runtime, slug: str, name: str, *, callback: str | None = None, by: str
+) -> dict[str, Any]:
+    """Make a site with the default policy, a webhook secret and an API key.
+
+    The secrets are in the answer and can't be read again (but for the webhook's, by
+    admins). Raises Invalid.
+    """
+    if not SLUG.fullmatch(slug):
+        raise Invalid(("#/slug", f"{slug!r}: use 1 to 63 lower-case letters, digits and dashes"))
+    if not name.strip():
+        raise Invalid(("#/name", "must not be empty"))
+    now = rt.now()
+    try:
+        with rt.sessions.write() as session:
+            site = Site(slug=slug, name=name.strip(), created_at=now)
+            session.add(site)
+            session.flush()
+            add_version(session, site.id, 1, DEFAULT, by=by, note="The default policy", now=now)
+            secret = _add_secret(rt, session, site.id)
+            key = _add_key(rt, session, "First key", frozenset(Scope), site_id=site.id)
+            made: dict[str, Any] = {"site": slug, "webhook_secret": secret, "api_key": key}
+            if callback:
+                made["endpoint"] = _add_endpoint(rt, session, site.id, callback, ())
+            return made
+    except IntegrityError:
+        raise Invalid(("#/slug", f"there is a site {slug!r} already")) from None
+
+
+def change_site(rt: Runtime, slug: str, *, name: str, allow_bearer: bool) -> None:
+    """Rename a site, or let its webhook take an API key in place of a signature."""
+    if not name.strip():
+        raise Invalid(("#/name", "must not be empty"))
+    with rt.sessions.write() as session:
+        site = _site(session, slug)
+        site.name, site.allow_bearer = name.strip(), allow_bearer
+
+
+def rotate_secret(rt: Runtime, slug: str) -> str:
+    """A new webhook secret; those in force go on for `OVERLAP`."""
+    with rt.sessions.write() as session:
+        site = _site(session, slug)
+        session.execute(
+            update(SiteSecret)
+            .where(SiteSecret.site_id == site.id, SiteSecret.expires_at.is_(None))
+            .values(expires_at=rt.now() + OVERLAP)
+        )
+        return _add_secret(rt, session, site.id)
+
+
+def add_key(rt: Runtime, slug: str, name: str, scopes: Iterable[str]) -> str:
+    """A new API key of a site; shown once. Raises Invalid, NotFound."""
+    chosen = frozenset(Scope(scope) for scope in scopes if scope in list(Scope))
+    if not chosen:
+        raise Invalid(("#/scopes", f"choose at least one of {', '.join(Scope)}"))
+    if not name.strip():
+        raise Invalid(("#/name", "must not be empty"))
+    with rt.sessions.write() as session:
+        return _add_key(rt, session, name.strip(), chosen, site_id=_site(session, slug).id)
+
+
+def revoke_key(rt: Runtime, slug: str, key_id: int) -> None:
+    with rt.sessions.write() as session:
+        site = _site(session, slug)
+        key = session.get(APIKey, key_id)
+        if key is None or key.site_id != site.id:
+            raise NotFound(f"there is no key {key_id}")
+        key.revoked_at = key.revoked_at or rt.now()
+
+
+def add_endpoint(rt: Runtime, slug: str, url: str, events: Iterable[str]) -> dict[str, Any]:
+    """Register where events go; empty `events` means all. Raises Invalid, NotFound."""
+    with rt.sessions.write() as session:
+        return _add_endpoint(rt, session, _site(session, slug).id, url, tuple(events))
+
+
+def switch_endpoint(rt: Runtime, slug: str, endpoint_id: int, *, on: bool) -> None:
+    """Disable an endpoint, or enable it again; what was withheld is then due."""
+    now = rt.now()
+    with rt.sessions.write() as session:
+        site = _site(session, slug)
+        endpoint = session.get(Endpoint, endpoint_id)
+        if endpoint is None or endpoint.site_id != site.id:
+            raise NotFound(f"there is no endpoint {endpoint_id}")
+        endpoint.disabled_at = None if on else now
+        endpoint.disabled_why = None if on else "switched off by an admin"
+        was, becomes = ("withheld", "pending") if on else ("pending", "withheld")
+        session.execute(
+            update(Delivery)
+            .where(Delivery.endpoint_id == endpoint_id, Delivery.status == was)
+            .values(status=becomes, next_attempt_at=now if on else None)
+        )
+    rt.wake.set()
+
+
+def site_details(rt: Runtime, slug: str) -> dict[str, Any]:
+    """A site with its secrets in force, keys and endpoints. For admins. Raises NotFound."""
+    now = rt.now()
+    with rt.sessions.read() as session:
+        site = _site(session, slug)
+        return {
+            "site": site,
+            "secrets": session.scalars(
+                select(SiteSecret)
+                .where(SiteSecret.site_id == site.id)
+                .where(SiteSecret.expires_at.is_(None) | (SiteSecret.expires_at > now))
+                .order_by(SiteSecret.id.desc())
+            ).all(),
+            "keys": session.scalars(
+                select(APIKey).where(APIKey.site_id == site.id).order_by(APIKey.id)
+            ).all(),
+            "endpoints": session.scalars(
+                select(Endpoint).where(Endpoint.site_id == site.id).order_by(Endpoint.id)
+            ).all(),
+        }
+
+
+def hash_key(key: str) -> str:
+    """What is kept of a key. It has 256 random bits, so a fast hash is enough."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _add_secret(rt: Runtime, session: Session, site_id: int) -> str:
+    secret = new_secret()
+    session.add(SiteSecret(site_id=site_id, secret=secret, created_at=rt.now()))
+    return secret
+
+
+def _add_key(
+    rt: Runtime, session: Session, name: str, scopes: frozenset[Scope], *, site_id: int
+) -> str:
+    key = f"cdk_{secrets.token_urlsafe(32)}"
+    session.add(
+        APIKey(
+            key_hash=hash_key(key),
+            prefix=key[:12],
+            name=name,
+            site_id=site_id,
+            scopes=sorted(scopes),
+            created_at=rt.now(),
+        )
+    )
+    return key
+
+
+def _add_endpoint(
+    rt: Runtime, session: Session, site_id: int, url: str, events: tuple[str, ...]
+) -> dict[str, Any]:
+    parts = urlsplit(url.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Invalid(("#/url", f"{url!r} is not an http or https address"))
+    unknown = [event for event in events if event not in EVENT_TYPES]
+    if unknown:
+        raise Invalid(("#/events", f"{unknown[0]!r} is not one of {', '.join(EVENT_TYPES)}"))
+    endpoint = Endpoint(
+        site_id=site_id,
+        url=url.strip(),
+        events=list(events),
+        secret=new_secret(),
+        created_at=rt.now(),
+    )
+    session.add(endpoint)
+    session.flush()
+    return {"id": endpoint.id, "url": endpoint.url, "secret": endpoint.secret}
+
+
+def _site(session: Session, slug: str) -> Site:
+    site = session.scalars(select(Site).where(Site.slug == slug)).first()
+    if site is None:
+        raise NotFound(f"there is no site {slug!r}")
+    return site

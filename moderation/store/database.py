@@ -1,0 +1,89 @@
+"""The engine and its sessions, on SQLite and PostgreSQL.
+
+On SQLite every write transaction begins IMMEDIATE: one that reads first and writes
+later would fail at once with "database is locked", whatever the timeout. Commits are
+synchronous=FULL, because a 2xx is a promise that survives a power cut.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.orm import Session, sessionmaker
+
+WAL_IS_SAFE_FROM = (3, 51, 3)
+WAL_BACKPORTS = ((3, 44, 6), (3, 50, 7))
+BUSY_TIMEOUT_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Where sessions come from: `with sessions.write() as s:` commits at its end."""
+
+    engine: Engine
+    _write: sessionmaker[Session]
+    _read: sessionmaker[Session]
+
+    def write(self) -> Any:
+        """A session in one short write transaction."""
+        return self._write.begin()
+
+    def read(self) -> Any:
+        """A session that sees one state and writes nothing."""
+        return self._read()
+
+
+def open_database(url: str) -> Sessions:
+    """Connect to a database by URL. Connects lazily: a database that is down raises later."""
+    url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"), **_pool(url))
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    reader = engine.execution_options(copydesk_reads=True)
+    return Sessions(
+        engine,
+        sessionmaker(engine, expire_on_commit=False),
+        sessionmaker(reader, expire_on_commit=False),
+    )
+
+
+def wal_is_safe(version: tuple[int, ...]) -> bool:
+    """Whether this SQLite is free of the WAL-reset bug."""
+    return version >= WAL_IS_SAFE_FROM or any(
+        version[:2] == backport[:2] and version >= backport for backport in WAL_BACKPORTS
+    )
+
+
+def _pool(url: str) -> dict[str, Any]:
+    if url in ("sqlite://", "sqlite:///:memory:"):
+        raise ValueError("DATABASE_URL: an SQLite database in memory would lose every comment")
+    if url.startswith("sqlite"):
+        return {"pool_size": 20, "max_overflow": 20, "pool_timeout": 10}
+    return {
+        "pool_size": 10,
+        "max_overflow": 10,
+        "pool_timeout": 10,
+        "connect_args": {
+            "connect_timeout": 5,
+            "options": "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC",
+        },
+    }
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    journal = "WAL" if wal_is_safe(sqlite3.sqlite_version_info) else "TRUNCATE"
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        f"journal_mode={journal}",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Any) -> None:
+    reads = connection.get_execution_options().get("copydesk_reads")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -1,0 +1,224 @@
+"""What is shown of a comment: the contract's answer, and the pages built from it.
+
+Reads only. An answer is rendered from rows that never change (revision, assessment,
+decision), so the same webhook can get the same answer again without a copy of it.
+"""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from moderation.store.ledger import STATUS_AFTER
+from moderation.store.tables import (
+    AssessmentRow,
+    Comment,
+    DecisionRow,
+    Delivery,
+    Inbound,
+    Report,
+    Revision,
+)
+from moderation.wire import instant, plain_scores, reasons_with_words
+
+
+def answer(
+    session: Session, comment: Comment, number: int, decision: DecisionRow | None
+) -> dict[str, Any]:
+    """The contract's answer: where a revision stood after a decision, or that it is pending."""
+    revision = revision_of(session, comment.id, number)
+    assessment = _assessment_of(session, revision, decision)
+    return {
+        "id": comment.external_id,
+        "revision": number,
+        "status": "pending" if decision is None else STATUS_AFTER[decision.action].value,
+        "decision": None if decision is None else shown_decision(decision, revision.body),
+        "scores": plain_scores(assessment.document if assessment else None),
+    }
+
+
+def standing_answer(session: Session, comment: Comment) -> dict[str, Any]:
+    """The answer as of now."""
+    decision = session.get(DecisionRow, comment.decision_id) if comment.decision_id else None
+    return answer(session, comment, comment.revision, None if is_pending(comment) else decision)
+
+
+def is_pending(comment: Comment) -> bool:
+    return comment.status == "pending"
+
+
+def repeated_answer(session: Session, inbound: Inbound) -> tuple[int, dict[str, Any]]:
+    """The first answer to a webhook again, with its HTTP status."""
+    comment = session.get_one(Comment, inbound.comment_id)
+    decision = session.get(DecisionRow, inbound.decision_id) if inbound.decision_id else None
+    return (202 if decision is None else 200), answer(session, comment, inbound.revision, decision)
+
+
+def event_data(session: Session, decision: DecisionRow) -> dict[str, Any]:
+    """The `data` of the event that announces a decision."""
+    comment = session.scalars(
+        select(Comment)
+        .where(Comment.id == decision.comment_id)
+        .options(joinedload(Comment.article), joinedload(Comment.author))
+    ).one()
+    article = comment.article
+    return answer(session, comment, decision.revision, decision) | {
+        "article": {
+            "id": article.external_id,
+            "title": article.title,
+            "url": article.url,
+            "section": article.section,
+        },
+        "author": {"id": comment.author.given_id},
+        "parent_id": comment.parent_external_id,
+        "seq": decision.seq,
+    }
+
+
+def shown_decision(decision: DecisionRow, body: str) -> dict[str, Any]:
+    """A decision in the contract's form. Notes stay inside: they are not for readers."""
+    return {
+        "id": decision.id,
+        "action": decision.action,
+        "by": decision.by,
+        "policy_version": decision.policy_version,
+        "decided_at": instant(decision.decided_at),
+        "reasons": reasons_with_words(decision.reasons, body),
+        "reason": decision.reason,
+        "escalated": decision.escalated,
+        "undoes": decision.undoes,
+    }
+
+
+def revision_of(session: Session, comment_id: int, number: int) -> Revision:
+    return session.scalars(
+        select(Revision).where(Revision.comment_id == comment_id, Revision.number == number)
+    ).one()
+
+
+def newest_assessment(session: Session, revision_id: int) -> AssessmentRow | None:
+    return session.scalars(
+        select(AssessmentRow)
+        .where(AssessmentRow.revision_id == revision_id)
+        .order_by(AssessmentRow.id.desc())
+        .limit(1)
+    ).first()
+
+
+def decisions_of(session: Session, comment_id: int) -> list[DecisionRow]:
+    """All decisions of a comment, oldest first."""
+    return list(
+        session.scalars(
+            select(DecisionRow)
+            .where(DecisionRow.comment_id == comment_id)
+            .order_by(DecisionRow.seq)
+        )
+    )
+
+
+def whole_comment(session: Session, comment: Comment) -> dict[str, Any]:
+    """Everything that is on record of a comment: for moderators and the site, not for readers."""
+    revisions = session.scalars(
+        select(Revision).where(Revision.comment_id == comment.id).order_by(Revision.number)
+    ).all()
+    bodies = {revision.number: revision.body for revision in revisions}
+    return standing_answer(session, comment) | {
+        "site": comment.site.slug,
+        "parent_id": comment.parent_external_id,
+        "seq": comment.seq,
+        "article": {
+            "id": comment.article.external_id,
+            "title": comment.article.title,
+            "url": comment.article.url,
+            "section": comment.article.section,
+        },
+        "author": {
+            "id": comment.author.given_id,
+            "name": comment.author.name,
+            "role": comment.author.role,
+        },
+        "revisions": [_shown_revision(session, revision) for revision in revisions],
+        "decisions": [
+            shown_decision(decision, bodies[decision.revision])
+            | {
+                "seq": decision.seq,
+                "revision": decision.revision,
+                "note": decision.note,
+                "actor": decision.actor,
+            }
+            for decision in decisions_of(session, comment.id)
+        ],
+        "reports": [
+            {
+                "reporter": {"id": report.reporter_id},
+                "reason": report.reason,
+                "note": report.note,
+                "revision": report.revision,
+                "received_at": instant(report.received_at),
+                "closed_at": instant(report.closed_at),
+            }
+            for report in session.scalars(
+                select(Report).where(Report.comment_id == comment.id).order_by(Report.id)
+            )
+        ],
+        "deliveries": [
+            shown_delivery(delivery)
+            for delivery in session.scalars(
+                select(Delivery)
+                .where(Delivery.comment_id == comment.id)
+                .order_by(Delivery.id)
+                .options(joinedload(Delivery.endpoint))
+            )
+        ],
+    }
+
+
+def shown_delivery(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "event": delivery.event,
+        "webhook_id": webhook_id(delivery.decision_id),
+        "url": delivery.endpoint.url,
+        "status": delivery.status,
+        "attempts": delivery.attempts,
+        "next_attempt_at": instant(delivery.next_attempt_at),
+        "answered": delivery.answered,
+        "error": delivery.error,
+        "created_at": instant(delivery.created_at),
+        "delivered_at": instant(delivery.delivered_at),
+    }
+
+
+def webhook_id(decision_id: str) -> str:
+    """The `webhook-id` of the event that announces a decision: the same at every attempt."""
+    return decision_id.replace("dec_", "evt_", 1)
+
+
+def _assessment_of(
+    session: Session, revision: Revision, decision: DecisionRow | None
+) -> AssessmentRow | None:
+    if decision is None:
+        return None
+    if decision.assessment_id is not None:
+        return session.get(AssessmentRow, decision.assessment_id)
+    return newest_assessment(session, revision.id)
+
+
+def _shown_revision(session: Session, revision: Revision) -> dict[str, Any]:
+    assessments = session.scalars(
+        select(AssessmentRow)
+        .where(AssessmentRow.revision_id == revision.id)
+        .order_by(AssessmentRow.id)
+    )
+    return {
+        "revision": revision.number,
+        "body": revision.body,
+        "format": revision.format,
+        "language": revision.language,
+        "submitted_at": instant(revision.submitted_at),
+        "received_at": instant(revision.received_at),
+        "extra": revision.extra,
+        "assessments": [
+            row.document | {"created_at": instant(row.created_at)} for row in assessments
+        ],
+    }
