@@ -229,7 +229,9 @@ _TAG = re.compile(
     r"""</?([a-zA-Z][a-zA-Z0-9-]{0,31}+)(?=[\s/>])(?:[^<>"']++|"[^"]*+"|'[^']*+')*+>"""
 )
 _DECLARATION = re.compile(r"<[!?][^>]*+>")
-_HREF = re.compile(r"""\bhref\s{0,8}=\s{0,8}(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++))""", re.IGNORECASE)
+_HREF = re.compile(
+    r"""\bhref\s{0,8}=\s{0,8}(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++))""", re.IGNORECASE
+)
 _SOURCE_END = re.compile(r"</(?:script|style)\b", re.IGNORECASE)
 _BLOCKS = frozenset(
     "address article aside blockquote br dd div dl dt figure footer form h1 h2 h3 h4 h5 h6"

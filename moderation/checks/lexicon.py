@@ -30,7 +30,8 @@ COARSE_WORDS = """
 ass asses dumbass dumbasses badass jackoff bastard bastards bitchy bitchin tits titty titties
 prick pricks dick dicks cock cocks douche douches douchebag douchebags wanker wankers wank twat
 twats tosser tossers bellend skank skanks slutty whore whores slut sluts pussy pussies
-shite shitty bullshit dipshit apeshit horseshit bampot libtard libtards choad chode coochie blowjob blowjobs
+shite shitty bullshit dipshit apeshit horseshit bampot libtard libtards choad chode coochie
+blowjob blowjobs
 handjob jizz dildo dildos milf cums cumming cummer queef schlong ballsack ballbag
 puttana pute putain puta stronzo stronza connard connasse salope pendejo gilipollas klootzak
 godverdomme schlampe arschloch arschlöcher wichser сука курва kurwa kurwy orospu
@@ -41,7 +42,8 @@ fucks fucked fuckin fuckers fuckface fuckhead fuckheads fuckwit fuckwits fucktar
 fuckery fucky fuk fukin fuking fukk fvck phuck fuxk fck fcking fkn unfuckingbelievable
 absofuckinglutely motherfuckin mofo mofos mindfuck starfucker ratfuck
 shits shitted shitting shithead shitheads shithole shitholes shitbag shitstain shitshow shitface
-shitfaced bullshitter bullshitters bullshitting chickenshit batshit retard retards retarded piece|of|shit holy|shit
+shitfaced bullshitter bullshitters bullshitting chickenshit batshit retard retards retarded
+piece|of|shit holy|shit
 dickhead dickheads cocksuckers cunty cuntish assholes arseholes asshat asshats asswipe asswipes
 jack|off jerk|off gang|bang fingerbang rimjob cumshots poontang punany felch
 fotze fotzen hurensohn hurensöhne arschficker ficken gefickt fick|dich missgeburt

@@ -1,0 +1,129 @@
+"""Toxicity: what a model makes of the text that a reader sees.
+
+The model is loaded once a process, by `warm_up` or by the first comment. While it
+loads, and where it can't be loaded, the score is missing and the policy says what
+that means: comments are never scored by a lesser model without being asked.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from threading import Lock
+
+from moderation import text
+from moderation.checks.check import Result
+from moderation.core.comment import Comment, Finding
+from moderation.scoring.model import ModelUnavailable, ToxicityModel
+
+log = logging.getLogger(__name__)
+
+EXPLAINED_FROM = 0.4
+"""Scores below this are not explained; nobody will ask."""
+RETRY_AFTER_S = 60.0
+"""Seconds before loading is tried again after it failed."""
+
+
+class ToxicityCheck:
+    """Asks a model that is loaded when it is first needed."""
+
+    name = "toxicity"
+
+    def __init__(
+        self, load: Callable[[], ToxicityModel], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take the function that loads the model, which may raise; nothing is loaded yet."""
+        self._load = load
+        self._clock = clock
+        self._loading = Lock()
+        self._model: ToxicityModel | None = None
+        self._failed: tuple[float, str] | None = None
+
+    @property
+    def version(self) -> str:
+        """Name the model in use."""
+        return self._model.name if self._model else "not loaded"
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Name what the model scores; toxicity alone until it is loaded."""
+        return self._model.attributes if self._model else ("toxicity",)
+
+    @property
+    def cost_ms(self) -> float:
+        """Tell what a comment costs; until the model is loaded, more than any other check."""
+        return self._model.cost_ms if self._model else 10_000.0
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether a comment would be scored now."""
+        return self._model is not None
+
+    @property
+    def why_not(self) -> str | None:
+        """Tell why a comment would not be scored now; None if it would."""
+        if self._model:
+            return None
+        return self._failed[1] if self._failed else "the model is not loaded yet"
+
+    def warm_up(self) -> bool:
+        """Load the model, or wait for who is loading it. Never raises; tells if it is there."""
+        with self._loading:
+            try:
+                self._loaded()
+            except ModelUnavailable as error:
+                log.warning("the toxicity model is unavailable: %s", error.why)
+        return self.ready
+
+    def score(self, comment: Comment) -> Result:
+        """Score the visible text. Raises `ModelUnavailable`, at once while others load."""
+        model = self._model or self._load_unless_loading()
+        reading = text.read(comment.body, comment.format)
+        scores = model.score(reading.text)
+        return Result(scores, tuple(self._findings(model, reading, scores)))
+
+    def _load_unless_loading(self) -> ToxicityModel:
+        # Waiting here would fill the pool with comments that wait for the same model.
+        if not self._loading.acquire(blocking=False):
+            raise ModelUnavailable("the model is still loading")
+        try:
+            return self._loaded()
+        finally:
+            self._loading.release()
+
+    def _loaded(self) -> ToxicityModel:
+        if self._model:
+            return self._model
+        if self._failed and self._clock() - self._failed[0] < RETRY_AFTER_S:
+            raise ModelUnavailable(self._failed[1])
+        try:
+            self._model = self._load()
+        except Exception as error:  # it is told as the reason of each missing score
+            self._failed = (self._clock(), str(error) or type(error).__name__)
+            raise ModelUnavailable(self._failed[1]) from error
+        self._failed = None
+        return self._model
+
+    def _findings(
+        self, model: ToxicityModel, reading: text.Reading, scores: dict[str, float]
+    ) -> Iterator[Finding]:
+        for attribute, score in scores.items():
+            if score < EXPLAINED_FROM:
+                continue
+            message = f"Carries the {attribute.replace('_', ' ')} score"
+            for start, end in _merged(model.explain(reading.text, attribute), reading.text):
+                place = reading.span(start, end)
+                yield Finding(self.name, attribute, score, *place, message)
+
+
+def _merged(words: list[tuple[int, int, float]], shown: str) -> Iterator[tuple[int, int]]:
+    """Join words with nothing but space between them."""
+    begun: tuple[int, int] | None = None
+    for start, end, _weight in words:
+        if begun and not shown[begun[1] : start].strip():
+            begun = (begun[0], end)
+            continue
+        if begun:
+            yield begun
+        begun = (start, end)
+    if begun:
+        yield begun
