@@ -141,11 +141,14 @@ def spelled(reading: Reading) -> Reading:
 
 # Of a spelled word each letter stands alone, with the same few separators between.
 _SPELLED = re.compile(r"(?<![^\W_])[^\W_](?:[ .\-_*·•/|,~+]{1,3}+[^\W_](?![^\W_])){2,}+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _STRETCHED = re.compile(r"(.)\1+", re.DOTALL)
 _STRETCHED_LETTER = re.compile(r"([^\W\d_])\1{2,}+")
 
 
 def _as_is(body: str) -> Reading:
+    # Half a surrogate pair is nothing that can be shown, or handed to other libraries.
+    body = body if body.isascii() else _SURROGATE.sub("\ufffd", body)
     return Reading(body, range(len(body)), range(1, len(body) + 1))
 
 

@@ -15,6 +15,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 from rich.table import Table
 
@@ -129,7 +130,7 @@ def _score_table(assessment: Assessment) -> Table:
         by = assessment.versions.get(score.check, score.check)
         table.add_row(name, f"{score.value:.3f}", f"{score.check} ({by})")
     for name, missing in assessment.missing.items():
-        table.add_row(name, "missing", missing.why)
+        table.add_row(name, "missing", escape(missing.why))
     return table
 
 
@@ -138,5 +139,5 @@ def _finding_table(assessment: Assessment, text: str) -> Table:
     for finding in assessment.findings:
         # The operator typed the text, so here the words may be shown.
         words = json.dumps(text[finding.start : finding.end], ensure_ascii=False)
-        table.add_row(f"{finding.start}–{finding.end}", words, finding.message)
+        table.add_row(f"{finding.start}–{finding.end}", escape(words), finding.message)
     return table
