@@ -1,8 +1,8 @@
 """Commands to try the checks and to look after the model.
 
-    flask score        what every check makes of a text
-    flask model show   which model is in use
-    flask model fetch  download a published Detoxify checkpoint
+flask score        what every check makes of a text
+flask model show   which model is in use
+flask model fetch  download a published Detoxify checkpoint
 """
 
 import dataclasses

@@ -25,7 +25,7 @@ _WORD = re.compile(r"(?u)\b\w\w+\b")
 class BundledModel:
     """Scores one attribute, toxicity, by the words of a text."""
 
-    attributes = ("toxicity",)
+    attributes: tuple[str, ...] = ("toxicity",)
     cost_ms = 2.0
 
     def __init__(self) -> None:
