@@ -101,24 +101,40 @@ def content_key(body: str) -> str:
     return blake2b(squeezed.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-def fold(reading: Reading, longest_run: int = 1) -> Reading:
-    """Give the text without accents, look-alikes, invisible and stretched letters.
+def fold(reading: Reading) -> Reading:
+    """Give the text without accents, look-alikes, invisible and stretched letters."""
+    return shorten(unadorn(reading), 1)
+
+
+def unadorn(reading: Reading) -> Reading:
+    """Give the text in small letters, without accents, look-alikes and invisible letters."""
+    if reading.text.isascii():
+        return Reading(_folded_ascii(reading.text), reading.starts, reading.ends)
+    draft, same_from = _Draft(reading), 0
+    for at, char in enumerate(reading.text):
+        folded = _folded_char(char)
+        if folded != char:
+            draft.keep(same_from, at)
+            draft.put(folded, at, at + 1)
+            same_from = at + 1
+    draft.keep(same_from, len(reading.text))
+    return draft.done()
+
+
+def shorten(reading: Reading, longest_run: int) -> Reading:
+    """Give the text with stretched letters cut short.
 
     longest_run  what three or more of the same letter become: 1 reads `fuuuck`,
                  2 reads `asssss`
     """
-    plain = _folded(reading)
-    draft, at = _Draft(plain), 0
-    for run in _STRETCHED_LETTER.finditer(plain.text):
-        draft.keep(at, run.start())
-        letter, places = run[1], longest_run
-        for place in range(places):
-            last = place == places - 1
-            draft.put(letter, run.start() + place, run.end() if last else run.start() + place + 1)
+    draft, at = _Draft(reading), 0
+    for run in _STRETCHED_LETTER.finditer(reading.text):
+        draft.keep(at, run.start() + longest_run - 1)
+        draft.put(run[1], run.start() + longest_run - 1, run.end())
         at = run.end()
     if at == 0:
-        return plain
-    draft.keep(at, len(plain.text))
+        return reading
+    draft.keep(at, len(reading.text))
     return draft.done()
 
 
@@ -154,20 +170,6 @@ def _as_is(body: str) -> Reading:
 
 def _counts(char: str) -> bool:
     return not char.isspace() and unicodedata.category(char)[0] not in "PC"
-
-
-def _folded(reading: Reading) -> Reading:
-    if reading.text.isascii():
-        return Reading(_folded_ascii(reading.text), reading.starts, reading.ends)
-    draft, same_from = _Draft(reading), 0
-    for at, char in enumerate(reading.text):
-        folded = _folded_char(char)
-        if folded != char:
-            draft.keep(same_from, at)
-            draft.put(folded, at, at + 1)
-            same_from = at + 1
-    draft.keep(same_from, len(reading.text))
-    return draft.done()
 
 
 def _folded_ascii(text: str) -> str:

@@ -84,6 +84,16 @@ INNOCENT = frozenset(
 NAMES = frozenset({"dick", "dicks", "cumming", "fanny", "cock"})
 """Words that are somebody's name when only their first letter is a capital."""
 
+INNOCENT_IN = {
+    "da": frozenset({"slut", "fag", "fags"}),
+    "de": frozenset({"ass", "dick"}),
+    "no": frozenset({"slut", "fag", "fags"}),
+    "nb": frozenset({"slut", "fag", "fags"}),
+    "pt": frozenset({"mofo"}),
+    "sv": frozenset({"slut", "fag"}),
+}
+"""Words that mean something else in the language that the site says a comment is in."""
+
 _BASE = (Category.GENERAL, Category.SEXUAL, Category.EXCRETORY, Category.SLURS)
 
 

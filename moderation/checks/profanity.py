@@ -36,7 +36,8 @@ class ProfanityCheck:
         """Score the strongest word that the site does not allow; 0 without one."""
         reading = text.read(comment.body, comment.format)
         hits = self._terms.find(reading) + self._masked.find(_with_stars(comment, reading))
-        hits = [hit for hit in hits if not _is_name(hit, comment.body)]
+        innocent = lexicon.INNOCENT_IN.get((comment.language or "")[:2].lower(), frozenset())
+        hits = [h for h in hits if h.term not in innocent and not _is_name(h, comment.body)]
         if hits and comment.words.allow:
             hits = outside(hits, _allowed(comment.words.allow).find(reading))
         strongest = max((self._strength[hit.term] for hit in hits), default=0.0)

@@ -17,7 +17,7 @@ from functools import cached_property
 
 from profanex import Filter, FilterConfig
 
-from moderation.text import Reading, fold, spelled
+from moderation.text import Reading, fold, shorten, spelled, unadorn
 
 SHORTEST_INSIDE = 4
 """Letters that a term needs to be looked for inside a longer spelled-out word."""
@@ -84,10 +84,9 @@ class MaskedWords:
 
     def find(self, reading: Reading) -> list[Hit]:
         """Find the words that can only be read as one of ours; the mildest of them."""
-        folded = fold(reading, longest_run=2)
         known: dict[str, str | None] = {}
         hits = []
-        for token in _MASKED.finditer(reading.text if folded.text.isascii() else folded.text):
+        for token in _MASKED.finditer(reading.text):
             word = token[0].lower()
             if word not in known and len(known) < MOST_MASKED:
                 known[word] = self._read(word)
@@ -140,8 +139,9 @@ def _patterns(terms: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def _views(reading: Reading) -> list[Reading]:
     """The text as shown, folded, and (if that differs) folded less eagerly."""
-    folded, doubled = fold(reading), fold(reading, longest_run=2)
-    return [reading, folded] if folded.text == doubled.text else [reading, folded, doubled]
+    plain = unadorn(reading)
+    folded = shorten(plain, 1)
+    return [reading, folded] if folded is plain else [reading, folded, shorten(plain, 2)]
 
 
 def _spelled_out(folded: Reading) -> Reading:

@@ -103,6 +103,15 @@ def test_what_the_site_allows_is_not_found(check: ProfanityCheck, allowed: str, 
     assert found(check, Comment(body, words=Words(allow=(allowed,)))) == []
 
 
+def test_a_word_that_means_something_else_in_the_language_is_not_found(check: ProfanityCheck):
+    assert found(check, Comment("Slut på artikeln", language="sv-SE")) == []
+    assert found(check, Comment("you slut", language="en")) == ["slut"]
+
+
+def test_a_starred_word_is_found_in_its_place_behind_expanding_characters(check: ProfanityCheck):
+    assert found(check, Comment("ﷺ ﬃ — f**k")) == ["f**k"]
+
+
 def test_an_allowed_phrase_does_not_allow_its_words_elsewhere(check: ProfanityCheck):
     words = Words(allow=("shit happens",))
     assert found(check, Comment("shit happens, shit", words=words)) == ["shit"]

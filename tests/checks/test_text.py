@@ -3,7 +3,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation.core.comment import Format
-from moderation.text import Reading, content_key, fold, read, spelled, targets
+from moderation.text import (
+    Reading,
+    content_key,
+    fold,
+    read,
+    shorten,
+    spelled,
+    targets,
+    unadorn,
+)
 
 bodies = st.one_of(
     st.text(max_size=200),
@@ -37,7 +46,7 @@ def test_every_shown_character_has_its_place_in_the_body(body: str, format: Form
 @given(bodies, st.sampled_from(Format))
 def test_every_folded_character_has_its_place_in_the_body(body: str, format: Format):
     reading = read(body, format)
-    for view in (fold(reading), fold(reading, 2), spelled(fold(reading))):
+    for view in (fold(reading), shorten(unadorn(reading), 2), spelled(fold(reading))):
         assert_in_place(view, body)
 
 
@@ -120,6 +129,10 @@ def test_disguises_fold_away(typed: str, folded: str):
 
 def test_vowel_signs_of_other_scripts_stay():
     assert fold(read("हिन्दी")).text == "हिन्दी"
+
+
+def test_stretched_letters_may_be_cut_to_two():
+    assert shorten(read("asssss"), 2).text == "ass"
 
 
 def test_a_folded_span_covers_all_that_was_stretched():
