@@ -70,9 +70,7 @@ class Settings:
     trusted_proxies: int = _setting(
         "TRUSTED_PROXIES", "Proxies in front whose X-Forwarded headers are believed, 0 to 5.", 0
     )
-    demo: bool = _setting(
-        "DEMO", "Serve the demo news site under /demo: 1 or 0.", True
-    )
+    demo: bool = _setting("DEMO", "Serve the demo news site under /demo: 1 or 0.", True)
 
     @property
     def models_dir(self) -> Path:

@@ -182,6 +182,7 @@ class DecisionOrderSchema(Schema):
     reason = Text(allow_none=True, validate=validate.OneOf(REVIEW_REASONS))
     note = Text(allow_none=True, validate=validate.Length(max=5000))
     revision = fields.Integer(required=True, strict=True, validate=validate.Range(min=1))
+    seen = Text(allow_none=True, metadata={"description": "The newest decision that was seen"})
 
     @validates_schema
     def rejection_has_a_reason(self, data: dict[str, Any], **kwargs: Any) -> None:
@@ -206,9 +207,7 @@ def error_pointers(messages: Any, pointer: str = "#") -> list[dict[str, str]]:
         return [
             error
             for key, inner in messages.items()
-            for error in error_pointers(
-                inner, pointer if key == "_schema" else f"{pointer}/{key}"
-            )
+            for error in error_pointers(inner, pointer if key == "_schema" else f"{pointer}/{key}")
         ]
     if isinstance(messages, list):
         return [error for inner in messages for error in error_pointers(inner, pointer)]

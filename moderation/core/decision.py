@@ -71,7 +71,9 @@ def decide(assessment: Assessment, policy: Policy, context: Context) -> Verdict:
     )
     if context.role in policy.trusted_roles:
         trusted = Reason(
-            ReasonCode.TRUSTED_ROLE, Action.PUBLISH, f"The author's role, {context.role}, is trusted"
+            ReasonCode.TRUSTED_ROLE,
+            Action.PUBLISH,
+            f"The author's role, {context.role}, is trusted",
         )
         return Verdict(Action.PUBLISH, (trusted, *reasons))
     return Verdict(max((r.action for r in reasons), default=Action.PUBLISH), tuple(reasons))

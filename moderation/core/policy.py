@@ -317,9 +317,7 @@ def _roles(value: Any, pointer: str) -> tuple[Role, ...]:
         raise PolicyError(pointer, "must be a list of roles")
     for position, role in enumerate(value):
         if role not in list(Role):
-            raise PolicyError(
-                f"{pointer}/{position}", f"{role!r} is not one of {', '.join(Role)}"
-            )
+            raise PolicyError(f"{pointer}/{position}", f"{role!r} is not one of {', '.join(Role)}")
     return tuple(dict.fromkeys(Role(role) for role in value))
 
 

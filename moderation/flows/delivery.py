@@ -122,7 +122,9 @@ def replay(
             .where(Endpoint.disabled_at.is_(None))
         )
         if ids:
-            unknown = set(ids) - set(session.scalars(select(Delivery.id).where(Delivery.id.in_(ids))))
+            unknown = set(ids) - set(
+                session.scalars(select(Delivery.id).where(Delivery.id.in_(ids)))
+            )
             if unknown:
                 raise NotFound(f"there is no delivery {min(unknown)}")
             query = query.where(Delivery.id.in_(ids))
@@ -144,7 +146,10 @@ def _lease(rt: Runtime) -> list[Parcel]:
     """Take what is due for one attempt: the attempt counts before it is made."""
     now = rt.now()
     with rt.sessions.read() as session:  # most of the time there is nothing: take no lock
-        if session.scalar(select(Delivery.id).where(Delivery.next_attempt_at <= now).limit(1)) is None:
+        if (
+            session.scalar(select(Delivery.id).where(Delivery.next_attempt_at <= now).limit(1))
+            is None
+        ):
             return []
     until = now + timedelta(seconds=rt.settings.delivery_timeout_s) + LEASE_BEYOND_TIMEOUT
     with rt.sessions.write() as session:
@@ -191,7 +196,11 @@ def _note(rt: Runtime, parcel: Parcel, outcome: Answered | str) -> None:
         delivery.answered = outcome.status if isinstance(outcome, Answered) else None
         delivery.error = outcome if isinstance(outcome, str) else None
         if isinstance(outcome, Answered) and 200 <= outcome.status < 300:
-            delivery.status, delivery.next_attempt_at, delivery.delivered_at = "delivered", None, now
+            delivery.status, delivery.next_attempt_at, delivery.delivered_at = (
+                "delivered",
+                None,
+                now,
+            )
         elif isinstance(outcome, Answered) and outcome.status == 410:
             _disable(session, delivery.endpoint_id, "answered 410 Gone", now)
         else:

@@ -1,16 +1,16 @@
 """What a journey can refuse. `edge` turns each into a problem, the desk into a message.
 
-    ModerationError
-    ├── NotFound            no such site, comment, decision or version (or not yours to see)
-    ├── Conflict            the world has moved on
-    │   ├── WebhookReused   the same webhook-id with another body
-    │   ├── Removed         the comment was taken back by its author
-    │   ├── StaleRevision   the comment was edited since
-    │   ├── NotYourClaim    another moderator holds it, or your lease ran out
-    │   └── NotCurrent      the decision is no longer the newest
-    ├── Stale               someone else published a policy meanwhile
-    ├── Invalid             a value breaks a rule; carries pointers
-    └── Forbidden           known, but not allowed
+ModerationError
+├── NotFound            no such site, comment, decision or version (or not yours to see)
+├── Conflict            the world has moved on
+│   ├── WebhookReused   the same webhook-id with another body
+│   ├── Removed         the comment was taken back by its author
+│   ├── StaleRevision   the comment was edited since
+│   ├── NotYourClaim    another moderator holds it, or your lease ran out
+│   └── NotCurrent      the decision is no longer the newest
+├── Stale               someone else published a policy meanwhile
+├── Invalid             a value breaks a rule; carries pointers
+└── Forbidden           known, but not allowed
 """
 
 

@@ -59,7 +59,12 @@ def read_queue(
 
 
 def claim(
-    rt: Runtime, viewer: Viewer, *, site: str | None = None, section: str | None = None, limit: int = 1
+    rt: Runtime,
+    viewer: Viewer,
+    *,
+    site: str | None = None,
+    section: str | None = None,
+    limit: int = 1,
 ) -> list[dict[str, Any]]:
     """The next items for this moderator, leased for `CLAIM`: first those already held."""
     now = rt.now()
@@ -108,6 +113,22 @@ def read_comment(rt: Runtime, viewer: Viewer, site: str, comment_id: str) -> dic
     """All that is on record of a comment. Raises NotFound."""
     with rt.sessions.read() as session:
         return reading.whole_comment(session, _visible(session, viewer, site, comment_id))
+
+
+def read_published(
+    rt: Runtime, viewer: Viewer, site: str, article: str, *, limit: int, cursor: str | None = None
+) -> dict[str, Any]:
+    """A page of an article's published comments, oldest first. Raises NotFound (site), Invalid.
+
+    An article that nobody has commented on is an empty page.
+    """
+    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise Invalid(("#/query/cursor", "is not a cursor of this list"))
+    with rt.sessions.read() as session:
+        found = site_by_slug(session, site, viewer)
+        if found is None:
+            raise NotFound(f"there is no site {site!r}")
+        return reading.published_page(session, found.id, article, int(cursor or 0), limit)
 
 
 def read_for_review(rt: Runtime, viewer: Viewer, site: str, comment_id: str) -> dict[str, Any]:
@@ -206,7 +227,12 @@ def undo(rt: Runtime, viewer: Viewer, decision_id: str) -> dict[str, Any]:
 
 
 def _refuse_stale(
-    session: Session, comment: Comment, viewer: Viewer, revision: int, seen: str | None, now: datetime
+    session: Session,
+    comment: Comment,
+    viewer: Viewer,
+    revision: int,
+    seen: str | None,
+    now: datetime,
 ) -> None:
     if comment.status == Status.REMOVED:
         raise Removed("its author has removed this comment")
@@ -256,9 +282,7 @@ def _visible(session: Session, viewer: Viewer, slug: str, comment_id: str) -> Co
     if site is not None:
         comment = session.scalars(
             queue.with_parts(
-                select(Comment).where(
-                    Comment.site_id == site.id, Comment.external_id == comment_id
-                )
+                select(Comment).where(Comment.site_id == site.id, Comment.external_id == comment_id)
             )
         ).first()
     if comment is None:

@@ -233,7 +233,9 @@ def _admit(
         submitted_at=given.submitted_at,
         received_at=now,
         extra=dict(given.extra),
-        due_at=now + timedelta(milliseconds=deadline_ms) + (GRACE if deadline_ms > 0 else timedelta()),
+        due_at=now
+        + timedelta(milliseconds=deadline_ms)
+        + (GRACE if deadline_ms > 0 else timedelta()),
     )
     ledger.revise(session, comment, revision)
     _remember(session, site_id, webhook, comment, None, now)
@@ -404,7 +406,9 @@ def _remember(
         session.flush()
 
 
-def _answered_with(session: Session, webhook: tuple[int, str | None], decision: DecisionRow) -> None:
+def _answered_with(
+    session: Session, webhook: tuple[int, str | None], decision: DecisionRow
+) -> None:
     session.execute(
         update(Inbound)
         .where(Inbound.site_id == webhook[0], Inbound.webhook_id == webhook[1])

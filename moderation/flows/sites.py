@@ -49,7 +49,10 @@ def add_site(
             key = _add_key(rt, session, "First key", frozenset(Scope), site_id=site.id)
             made: dict[str, Any] = {"site": slug, "webhook_secret": secret, "api_key": key}
             if callback:
-                made["endpoint"] = _add_endpoint(rt, session, site.id, callback, ())
+                # One secret serves both ways, so that a site is set up with one value.
+                made["callback"] = _add_endpoint(
+                    rt, session, site.id, callback, (), secret=secret
+                )["url"]
             return made
     except IntegrityError:
         raise Invalid(("#/slug", f"there is a site {slug!r} already")) from None
@@ -172,7 +175,12 @@ def _add_key(
 
 
 def _add_endpoint(
-    rt: Runtime, session: Session, site_id: int, url: str, events: tuple[str, ...]
+    rt: Runtime,
+    session: Session,
+    site_id: int,
+    url: str,
+    events: tuple[str, ...],
+    secret: str | None = None,
 ) -> dict[str, Any]:
     parts = urlsplit(url.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -184,7 +192,7 @@ def _add_endpoint(
         site_id=site_id,
         url=url.strip(),
         events=list(events),
-        secret=new_secret(),
+        secret=secret or new_secret(),
         created_at=rt.now(),
     )
     session.add(endpoint)

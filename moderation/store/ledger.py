@@ -239,9 +239,7 @@ def _owe_events(session: Session, comment: Comment, decision: DecisionRow) -> No
 def _article(session: Session, site_id: int, given: Submission) -> Article:
     insert_missing(session, Article, site_id=site_id, external_id=given.article.id)
     article = session.scalars(
-        select(Article).where(
-            Article.site_id == site_id, Article.external_id == given.article.id
-        )
+        select(Article).where(Article.site_id == site_id, Article.external_id == given.article.id)
     ).one()
     for name in ("title", "url", "section"):
         value = getattr(given.article, name)

@@ -32,7 +32,14 @@ def parsed(row: PolicyVersion) -> Policy:
 
 
 def add_version(
-    session: Session, site_id: int, version: int, policy: Policy, *, by: str, note: str, now: datetime
+    session: Session,
+    site_id: int,
+    version: int,
+    policy: Policy,
+    *,
+    by: str,
+    note: str,
+    now: datetime,
 ) -> PolicyVersion:
     """Put a policy in force. A taken version raises IntegrityError at the flush."""
     row = PolicyVersion(

@@ -158,7 +158,9 @@ def author_record(session: Session, comment: Comment) -> dict[str, Any]:
     )
     latest = session.execute(
         select(Comment, Revision, DecisionRow)
-        .join(Revision, and_(Revision.comment_id == Comment.id, Revision.number == Comment.revision))
+        .join(
+            Revision, and_(Revision.comment_id == Comment.id, Revision.number == Comment.revision)
+        )
         .outerjoin(DecisionRow, DecisionRow.id == Comment.decision_id)
         .where(Comment.author_id == comment.author_id, Comment.id != comment.id)
         .order_by(Comment.id.desc())

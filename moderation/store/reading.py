@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
+from moderation.core.comment import Status
 from moderation.store.ledger import STATUS_AFTER
 from moderation.store.tables import (
+    Article,
     AssessmentRow,
     Comment,
     DecisionRow,
@@ -170,6 +172,45 @@ def whole_comment(session: Session, comment: Comment) -> dict[str, Any]:
                 .options(joinedload(Delivery.endpoint))
             )
         ],
+    }
+
+
+def published_page(
+    session: Session, site_id: int, article: str, after_id: int, limit: int
+) -> dict[str, Any]:
+    """Published comments of an article after an id, oldest first, and the next cursor."""
+    found = session.execute(
+        select(Comment, Revision)
+        .join(Article, Article.id == Comment.article_id)
+        .join(
+            Revision,
+            (Revision.comment_id == Comment.id) & (Revision.number == Comment.revision),
+        )
+        .options(joinedload(Comment.author))
+        .where(
+            Article.site_id == site_id,
+            Article.external_id == article,
+            Comment.status == Status.PUBLISHED,
+            Comment.id > after_id,
+        )
+        .order_by(Comment.id)
+        .limit(limit + 1)
+    ).all()
+    page = found[:limit]
+    return {
+        "comments": [
+            {
+                "id": comment.external_id,
+                "revision": revision.number,
+                "parent_id": comment.parent_external_id,
+                "author": {"id": comment.author.given_id, "name": comment.author.name},
+                "body": revision.body,
+                "format": revision.format,
+                "submitted_at": instant(revision.submitted_at or revision.received_at),
+            }
+            for comment, revision in page
+        ],
+        "next": str(page[-1][0].id) if len(found) > limit else None,
     }
 
 

@@ -1,0 +1,57 @@
+"""How every command speaks: JSON with `--json`, one line on standard error when it can't."""
+
+import functools
+import json
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+from sqlalchemy.exc import SQLAlchemyError
+
+from moderation.flows.errors import ModerationError
+from moderation.flows.runtime import Runtime
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def runtime() -> Runtime:
+    return cast(Runtime, current_app.extensions["moderation"])
+
+
+def as_command(function: Command) -> Command:
+    """Run in the app, and turn what can't be done into one line and exit code 1."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except ModerationError as error:
+            raise click.ClickException(str(error)) from None
+        except SQLAlchemyError as error:
+            first = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise click.ClickException(f"database: {first}") from None
+
+    return cast(Command, with_appcontext(run))
+
+
+def json_option(function: Command) -> Command:
+    return cast(
+        Command, click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
+    )
+
+
+def show(values: dict[str, Any], as_json: bool) -> None:
+    """Print values as JSON, or a line each."""
+    if as_json:
+        click.echo(json.dumps(values, ensure_ascii=False))
+        return
+    width = max(map(len, values), default=0)
+    for name, value in values.items():
+        click.echo(f"{name:<{width}}  {value}")
+
+
+def quiet_libraries() -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)

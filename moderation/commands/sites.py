@@ -1,0 +1,62 @@
+"""`flask site` and `flask deliveries`."""
+
+import click
+from flask.cli import AppGroup
+
+from moderation.commands.console import as_command, json_option, runtime, show
+from moderation.flows import delivery, sites
+from moderation.store.reading import shown_delivery
+
+group = AppGroup("site", help="Sites whose comments are moderated.")
+deliveries = AppGroup("deliveries", help="Events that sites were or will be told.")
+
+
+@group.command("add")
+@click.argument("slug")
+@click.option("--name", required=True, help="What people read.")
+@click.option("--callback", help="URL that hears of every event.")
+@json_option
+@as_command
+def add(slug: str, name: str, callback: str | None, as_json: bool) -> None:
+    """Make a site; prints its webhook secret and API key, once.
+
+    Events to --callback are signed with the same secret.
+    """
+    show(sites.add_site(runtime(), slug, name, callback=callback, by="flask site add"), as_json)
+
+
+@deliveries.command("list")
+@click.option("--site", help="Only this site's.")
+@click.option("--status", type=click.Choice(["pending", "delivered", "dead", "withheld"]))
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@json_option
+@as_command
+def list_deliveries(site: str | None, status: str | None, limit: int, as_json: bool) -> None:
+    """What was sent and what failed, newest first."""
+    found = [
+        shown_delivery(row)
+        for row in delivery.listed(runtime(), site=site, status=status, limit=limit)
+    ]
+    if as_json:
+        show({"deliveries": found}, as_json)
+        return
+    for row in found:
+        click.echo(
+            f"{row['id']:>6}  {row['status']:<9}  {row['event']:<17}  {row['attempts']} tries  "
+            f"{row['answered'] or row['error'] or '-'}  {row['url']}"
+        )
+    if not found:
+        click.echo("no deliveries")
+
+
+@deliveries.command("replay")
+@click.argument("ids", nargs=-1, type=int)
+@click.option("--site", help="All of this site's; with --failed, those that did not arrive.")
+@click.option("--failed", is_flag=True, help="Only those that did not arrive.")
+@json_option
+@as_command
+def replay(ids: tuple[int, ...], site: str | None, failed: bool, as_json: bool) -> None:
+    """Send deliveries again: by number, or by --site and --failed."""
+    if not ids and not site and not failed:
+        raise click.UsageError("name deliveries, or give --site or --failed")
+    show({"due": delivery.replay(runtime(), ids=ids, site=site, failed=failed)}, as_json)
