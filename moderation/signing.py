@@ -6,10 +6,11 @@ its own, and knows one secret at a time while a rotation has two.
 
 import base64
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError, hmac_data
+from werkzeug.datastructures import Headers
 
 MOST_HEADER = 4096
 MOST_SIGNATURES = 10
@@ -34,7 +35,7 @@ def sign(secret: str, webhook_id: str, at: datetime, body: bytes) -> dict[str, s
     }
 
 
-def verify(body: bytes, headers: Mapping[str, str], secrets_in_force: Iterable[str]) -> str:
+def verify(body: bytes, headers: Headers, secrets_in_force: Iterable[str]) -> str:
     """The `webhook-id` of a request that one of the secrets signed within five minutes.
 
     Raises SignatureMismatch for whatever reason; every secret is tried each time.

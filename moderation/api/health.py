@@ -91,7 +91,7 @@ def _database_missing(rt: Runtime) -> str | None:
 
 def _models_missing(rt: Runtime) -> list[str]:
     return [
-        f"{check.name}: {check.why_not or 'not loaded yet'}"
+        f"{check.name}: {getattr(check, 'why_not', None) or 'not ready'}"
         for check in rt.checks
         if not getattr(check, "ready", True)
     ]

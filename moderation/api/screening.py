@@ -9,7 +9,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from moderation import jsontext, shapes, wire
 from moderation.core.comment import Submission
-from moderation.core.viewer import Scope
+from moderation.core.viewer import Scope, Viewer
 from moderation.edge import bearer_token, problem, runtime, sites_only, unauthorized
 from moderation.flows import access, screening
 from moderation.flows.errors import Invalid
@@ -94,10 +94,13 @@ def _verified_id(door: access.SiteDoor | None, raw: bytes) -> str | None:
     token = bearer_token()
     if token is not None and door is not None and door.allow_bearer:
         caller = access.viewer_of_key(runtime(), token)
-        if caller and caller.person_id is None and caller.sees(door.site_id):
-            if Scope.SUBMIT in caller.scopes:
-                return request.headers.get("webhook-id") or None
+        if caller is not None and _may_submit(caller, door.site_id):
+            return request.headers.get("webhook-id") or None
     return verify(raw, request.headers, door.secrets if door else ())
+
+
+def _may_submit(caller: Viewer, site_id: int) -> bool:
+    return caller.person_id is None and caller.sees(site_id) and Scope.SUBMIT in caller.scopes
 
 
 def _parsed(raw: bytes) -> tuple[str, Any]:

@@ -111,9 +111,10 @@ def _assessment(
         result = done.get(check.name) or Missing(check.name, OUT_OF_TIME)
         if isinstance(result, Missing):
             # A check that can't even say what it scores is missing under its own name.
-            missing |= {name: result for name in check.attributes or (check.name,)}
+            missing |= dict.fromkeys(check.attributes or (check.name,), result)
             continue
         versions[check.name] = check.version
-        scores |= {name: Score(check.name, round(value, 6)) for name, value in result.scores.items()}
+        for name, value in result.scores.items():
+            scores[name] = Score(check.name, round(value, 6))
         findings += result.findings
     return Assessment(scores, missing, tuple(findings), versions, round(took_ms, 2))

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -51,7 +50,3 @@ def show(values: dict[str, Any], as_json: bool) -> None:
     width = max(map(len, values), default=0)
     for name, value in values.items():
         click.echo(f"{name:<{width}}  {value}")
-
-
-def quiet_libraries() -> None:
-    logging.getLogger("alembic").setLevel(logging.WARNING)

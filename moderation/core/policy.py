@@ -80,12 +80,14 @@ class Policy:
 
     def thresholds_in(self, section: str | None) -> Mapping[str, Threshold]:
         """The thresholds in force in a section."""
-        if section not in self.sections:
+        if section is None or section not in self.sections:
             return self.thresholds
         return _merged(self.thresholds, self.sections[section].thresholds)
 
     def premoderates(self, section: str | None) -> bool:
-        return section in self.sections and self.sections[section].premoderate
+        return (
+            section is not None and section in self.sections and self.sections[section].premoderate
+        )
 
 
 DEFAULT = Policy(

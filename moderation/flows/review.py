@@ -90,7 +90,7 @@ def claim(
 
 
 def claim_one(rt: Runtime, viewer: Viewer, site: str, comment_id: str) -> None:
-    """Take one item of the queue. Raises NotFound, NotYourClaim; a comment that does not wait is left."""
+    """Take one item of the queue; one that does not wait is left. Raises NotFound, NotYourClaim."""
     now = rt.now()
     with rt.sessions.write() as session:
         comment = _locked(session, viewer, site, comment_id)
@@ -197,8 +197,10 @@ def undo(rt: Runtime, viewer: Viewer, decision_id: str) -> dict[str, Any]:
     now = rt.now()
     with rt.sessions.write() as session:
         taken_back = session.get(DecisionRow, decision_id)
-        comment = taken_back and ledger.lock_comment(session, taken_back.comment_id)
-        if taken_back is None or comment is None or not viewer.sees(comment.site_id):
+        if taken_back is None:
+            raise NotFound(f"there is no decision {decision_id!r}")
+        comment = ledger.lock_comment(session, taken_back.comment_id)
+        if not viewer.sees(comment.site_id):
             raise NotFound(f"there is no decision {decision_id!r}")
         _refuse_undo(comment, taken_back, viewer)
         before = [d for d in reading.decisions_of(session, comment.id) if d.seq < taken_back.seq]
@@ -278,7 +280,7 @@ def _runs(comment: Comment, now: datetime) -> bool:
 
 def _visible(session: Session, viewer: Viewer, slug: str, comment_id: str) -> Comment:
     site = site_by_slug(session, slug, viewer)
-    comment = None
+    comment: Comment | None = None
     if site is not None:
         comment = session.scalars(
             queue.with_parts(

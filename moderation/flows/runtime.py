@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
 from ulid import ULID
@@ -19,8 +20,10 @@ from moderation.store.database import Sessions
 
 
 class RuntimeSettings(Protocol):
-    """The settings that flows read."""
+    """The settings that are read below the edge."""
 
+    @property
+    def models_dir(self) -> Path: ...
     @property
     def base_url(self) -> str: ...
     @property

@@ -50,9 +50,9 @@ def add_site(
             made: dict[str, Any] = {"site": slug, "webhook_secret": secret, "api_key": key}
             if callback:
                 # One secret serves both ways, so that a site is set up with one value.
-                made["callback"] = _add_endpoint(
-                    rt, session, site.id, callback, (), secret=secret
-                )["url"]
+                made["callback"] = _add_endpoint(rt, session, site.id, callback, (), secret=secret)[
+                    "url"
+                ]
             return made
     except IntegrityError:
         raise Invalid(("#/slug", f"there is a site {slug!r} already")) from None

@@ -6,6 +6,7 @@ synchronous=FULL, because a 2xx is a promise that survives a power cut.
 """
 
 import sqlite3
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +26,11 @@ class Sessions:
     _write: sessionmaker[Session]
     _read: sessionmaker[Session]
 
-    def write(self) -> Any:
+    def write(self) -> AbstractContextManager[Session]:
         """A session in one short write transaction."""
         return self._write.begin()
 
-    def read(self) -> Any:
+    def read(self) -> AbstractContextManager[Session]:
         """A session that sees one state and writes nothing."""
         return self._read()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Insert, select, update
+from sqlalchemy import CursorResult, Executable, Insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, joinedload
 
@@ -61,7 +61,7 @@ def insert_missing(session: Session, table: type[Base], **values: Any) -> bool:
     """Insert a row unless its unique key is taken; tells whether it was inserted."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     statement = cast(Insert, dialect.insert(table).values(**values).on_conflict_do_nothing())
-    return session.execute(statement).rowcount == 1
+    return _rows_touched(session, statement) == 1
 
 
 def lock_comment(session: Session, comment_id: int) -> Comment:
@@ -167,13 +167,9 @@ def flag(session: Session, comment: Comment, report: Report, urgency: float) -> 
 
 
 def fold(decisions: Iterable[DecisionRow], revision: int) -> Status:
-    """Where a comment stands, by its decisions in the order of `seq`."""
-    last = None
-    for last in decisions:
-        pass
-    if last is None:
-        return Status.PENDING
-    if last.action != "remove" and last.revision != revision:
+    """Where a comment stands, by its decisions: the newest of its current revision."""
+    last = max(decisions, key=lambda decision: decision.seq, default=None)
+    if last is None or (last.action != "remove" and last.revision != revision):
         return Status.PENDING
     return STATUS_AFTER[last.action]
 
@@ -194,13 +190,18 @@ def erase_words(session: Session, comment: Comment) -> None:
 
 def reopen_reports(session: Session, comment: Comment, taken_back: DecisionRow) -> None:
     """Open the reports again that a decision had closed, and queue the comment for them."""
-    reopened = session.execute(
+    reopened = _rows_touched(
+        session,
         update(Report)
         .where(Report.comment_id == comment.id, Report.closed_at == taken_back.decided_at)
-        .values(closed_at=None)
-    ).rowcount
+        .values(closed_at=None),
+    )
     if reopened and comment.waiting_since is None and comment.status == Status.PUBLISHED:
         comment.waiting_since = taken_back.decided_at
+
+
+def _rows_touched(session: Session, statement: Executable) -> int:
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount
 
 
 def _leave_queue(comment: Comment) -> None:

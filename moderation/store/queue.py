@@ -98,7 +98,7 @@ def counts_by_site(session: Session, viewer: Viewer) -> dict[str, int]:
         .where(Comment.waiting_since.is_not(None), visible_to(viewer))
         .group_by(Site.slug)
     )
-    return {slug: count for slug, count in rows}
+    return dict(rows.tuples().all())
 
 
 def sections_waiting(session: Session, viewer: Viewer, site: str | None = None) -> list[str]:
@@ -168,7 +168,7 @@ def author_record(session: Session, comment: Comment) -> dict[str, Any]:
     )
     return {
         "since": instant(comment.author.created_at),
-        "counts": {status: count for status, count in counts},
+        "counts": dict(counts.tuples().all()),
         "latest": [
             {
                 "id": other.external_id,
