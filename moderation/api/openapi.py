@@ -1,17 +1,16 @@
 """/openapi.json and /docs, written by flask-smorest from the schemas that do the work."""
 
 from collections.abc import Iterable
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from flask import Flask, Response, render_template
-from flask_smorest import Api, Blueprint
+from flask_smorest import Api
 from marshmallow import Schema, fields
-from webargs.flaskparser import FlaskParser
 
-from moderation import jsontext, wire
+from moderation import wire
+from moderation.api.blueprint import Blueprint
 from moderation.core.comment import ATTRIBUTES, Role
 from moderation.edge import everyone
-from moderation.flows.errors import Invalid
 
 TITLE = "Copydesk"
 VERSION = "1"
@@ -80,18 +79,6 @@ class ProblemSchema(Schema):
     errors = fields.List(fields.Nested(ProblemErrorSchema))
 
 
-class Parser(FlaskParser):
-    """Reads bodies with our own JSON, and reports errors as our own refusals."""
-
-    def load_json(self, req: Any, schema: Any) -> Any:
-        return jsontext.loads(req.get_data()) if req.get_data() else {}
-
-    def handle_error(self, error: Any, *args: Any, **kwargs: Any) -> NoReturn:
-        [(location, messages)] = error.messages.items()
-        start = "#" if location == "json" else f"#/{location}"
-        raise Invalid(*((e["pointer"], e["detail"]) for e in wire.error_pointers(messages, start)))
-
-
 class ProblemAPI(Api):
     """An Api whose errors are the edge's problems, in the document as in the answers."""
 
@@ -115,7 +102,6 @@ def register(app: Flask, blueprints: Iterable[Blueprint]) -> None:
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
     )
-    Blueprint.ARGUMENTS_PARSER = Parser()
     api = ProblemAPI(app)
     api.register_field(wire.Text, "string", None)
     api.spec.components.schema("Policy", POLICY)

@@ -3,9 +3,9 @@
 from typing import Any
 
 from flask import jsonify, request
-from flask_smorest import Blueprint
 
 from moderation import shapes, wire
+from moderation.api.blueprint import Blueprint
 from moderation.core.viewer import Scope
 from moderation.edge import runtime, viewer, viewers_with
 from moderation.flows import review

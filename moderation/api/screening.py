@@ -3,11 +3,11 @@
 from typing import Any
 
 from flask import Response, jsonify, request
-from flask_smorest import Blueprint
 from marshmallow import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from moderation import jsontext, shapes, wire
+from moderation.api.blueprint import Blueprint
 from moderation.core.comment import Submission
 from moderation.core.viewer import Scope, Viewer
 from moderation.edge import bearer_token, problem, runtime, sites_only, unauthorized

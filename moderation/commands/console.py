@@ -33,13 +33,11 @@ def as_command(function: Command) -> Command:
             first = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise click.ClickException(f"database: {first}") from None
 
-    return cast(Command, with_appcontext(run))
+    return cast("Command", with_appcontext(run))
 
 
 def json_option(function: Command) -> Command:
-    return cast(
-        Command, click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
-    )
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
 
 
 def show(values: dict[str, Any], as_json: bool) -> None:

@@ -270,11 +270,10 @@ def _conclude(
 ) -> Reply:
     """Decide on what was assessed, record it, and answer.
 
-    If anything was decided meanwhile, or the comment was edited or removed, that
-    stands. A first decision is made whatever is missing; a later one only once nothing
-    is.
+    If anything was decided meanwhile, by a person above all, or the comment was edited
+    or removed, that stands. A first decision is made whatever is missing; a later one
+    only once nothing is.
     """
-    verdict = decide(assessment, task.policy, task.context)
     now = rt.now()
     with rt.sessions.write() as session:
         comment = ledger.lock_comment(session, task.comment_id)
@@ -282,30 +281,48 @@ def _conclude(
         kept = ledger.keep_assessment(session, revision.id, assessment, now)
         revision.due_at = _next_try(revision, assessment, now)
         first = comment.status == Status.PENDING
-        unchanged = (
-            comment.revision == task.number
-            and comment.decision_id == task.decision_seen
-            and comment.status != Status.REMOVED
-        )
-        if unchanged and (first or not assessment.missing):
-            gave_up = bool(assessment.missing) and revision.attempts > MAX_ATTEMPTS
-            action = max(verdict.action, Action.HOLD) if gave_up else verdict.action
-            entry = ledger.Entry(
-                id=rt.new_id("dec"),
-                action=action.word,
-                by="policy",
-                decided_at=now,
-                policy_version=task.policy_version,
-                assessment_id=kept.id,
-                reasons=[dump_reason(reason) for reason in verdict.reasons],
-                urgency=urgency((r.attribute, r.score) for r in verdict.reasons),
-            )
+        if _may_decide(session, comment, task) and (first or not assessment.missing):
+            gave_up = revision.attempts > MAX_ATTEMPTS
+            entry = _entry(rt.new_id("dec"), task, assessment, kept.id, now, gave_up=gave_up)
             decision = ledger.record(session, comment, entry)
             if webhook is not None and webhook[1] is not None:
                 _answered_with(session, webhook, decision)
         standing = reading.standing_answer(session, comment)
     rt.wake.set()
     return Reply(202 if standing["decision"] is None else 200, standing)
+
+
+def _entry(
+    id: str,
+    task: Task,
+    assessment: Assessment,
+    assessment_id: int,
+    now: datetime,
+    *,
+    gave_up: bool,
+) -> ledger.Entry:
+    verdict = decide(assessment, task.policy, task.context)
+    # What could never be scored is for a person, even where the policy would publish it.
+    action = max(verdict.action, Action.HOLD) if gave_up else verdict.action
+    return ledger.Entry(
+        id=id,
+        action=action.word,
+        by="policy",
+        decided_at=now,
+        policy_version=task.policy_version,
+        assessment_id=assessment_id,
+        reasons=[dump_reason(reason) for reason in verdict.reasons],
+        urgency=urgency((r.attribute, r.score) for r in verdict.reasons),
+    )
+
+
+def _may_decide(session: Session, comment: CommentRow, task: Task) -> bool:
+    """Whether the task is still about what stands, and no person has decided on it."""
+    if comment.revision != task.number or comment.decision_id != task.decision_seen:
+        return False
+    if comment.status in (Status.PENDING, Status.REMOVED):
+        return comment.status == Status.PENDING
+    return session.get_one(DecisionRow, comment.decision_id).by == "policy"
 
 
 def _next_try(revision: Revision, assessment: Assessment, now: datetime) -> datetime | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from moderation.core.viewer import Viewer
@@ -64,9 +64,9 @@ def waiting(viewer: Viewer, site: str | None = None, section: str | None = None)
 
 def after(place: Place) -> ColumnElement[bool]:
     """The condition that a comment comes after a place in the queue."""
-    same = Comment.escalated == place.escalated
+    same = Comment.escalated.is_(place.escalated)
     return or_(
-        Comment.escalated < place.escalated,
+        Comment.escalated.is_(False) if place.escalated else false(),
         and_(same, Comment.urgency < place.urgency),
         and_(
             same,
