@@ -1,0 +1,61 @@
+"""A news site's endpoint on a port of its own: verifies with the official client, and remembers."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from standardwebhooks.webhooks import Webhook
+
+
+@dataclass
+class Receiver:
+    """Every request that came, and what is answered: set `answer` to change it."""
+
+    secret: str = ""
+    answer: Callable[[int], tuple[int, dict[str, str]]] = lambda count: (200, {})
+    events: list[dict[str, Any]] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    url: str = ""
+
+    def take(self, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str]]:
+        event = Webhook(self.secret).verify(body, headers)
+        self.ids.append(headers["webhook-id"])
+        self.events.append(event)
+        return self.answer(len(self.ids))
+
+    def types(self) -> list[str]:
+        return [event["type"] for event in self.events]
+
+
+def serve(receiver: Receiver) -> ThreadingHTTPServer:
+    """Listen on a free port of this machine until `shutdown`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            status, more = receiver.take(headers, body)
+            self.send_response(status)
+            for name, value in more.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/events"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def until(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> None:
+    """Wait for a condition; fail with the name of what was waited for."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout_s:.0f} s for {what}")
+        time.sleep(0.02)
