@@ -1,0 +1,127 @@
+"""The operator's commands, as a process of their own: JSON with --json, one line when they fail."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def flask(tmp_path: Path):
+    """Run a command on an instance of its own."""
+    environ = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "SECRET_KEY")}
+    environ |= {
+        "FLASK_APP": "wsgi",
+        "INSTANCE_DIR": str(tmp_path / "instance"),
+        "TOXICITY_MODEL": "bundled",
+    }
+
+    def run(*words: str, given: str | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "flask", *words],
+            cwd=ROOT,
+            env=environ | more,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run
+
+
+def printed(done: subprocess.CompletedProcess[str]) -> dict:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def failed(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode != 0
+    [line] = done.stderr.strip().splitlines()
+    return line
+
+
+def test_a_first_start_makes_an_admin_whose_password_is_printed_once(flask) -> None:
+    first, second = flask("init"), flask("init")
+
+    assert first.returncode == second.returncode == 0
+    assert "admin@localhost" in first.stdout
+    assert "password" not in second.stdout.lower()
+
+
+def test_a_site_and_its_people_are_made(flask) -> None:
+    flask("db", "upgrade")
+
+    made = printed(flask("site", "add", "daily", "--name", "The Daily", "--json"))
+    assert made["webhook_secret"].startswith("whsec_")
+    assert made["api_key"].startswith("cdk_")
+    person = printed(
+        flask("user", "add", "Mo@Daily.example", "--role", "moderator", "--site", "daily", "--json")
+    )
+    assert person["email"] == "mo@daily.example"
+    assert len(person["password"]) >= 12
+    chosen = flask(
+        "user", "add", "a@b.example", "--role", "admin", "--password-stdin", given="my own words\n"
+    )
+    assert chosen.returncode == 0
+    assert "my own words" not in chosen.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("site", "add", "Not A Slug", "--name", "x"), "Not A Slug"),
+        (("user", "add", "nobody", "--role", "admin"), "nobody"),
+        (("user", "add", "a@b.example", "--role", "admin", "--site", "none"), "none"),
+        (("deliveries", "replay", "99"), "99"),
+    ],
+)
+def test_what_can_not_be_done_is_one_line_that_names_it(flask, words, says) -> None:
+    flask("db", "upgrade")
+
+    assert says in failed(flask(*words))
+
+
+def test_a_database_that_was_not_migrated_is_one_line(flask) -> None:
+    assert "site" in failed(flask("site", "add", "daily", "--name", "x"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("DATABASE_URL", "mysql://x"),
+        ("TOXICITY_MODEL", "gpt"),
+        ("WEB_CONCURRENCY", "0"),
+        ("SECRET_KEY", "short"),
+        ("DELIVERY_TIMEOUT_S", "long"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_with_its_name(flask, setting, value) -> None:
+    assert setting in failed(flask("settings", **{setting: value}))
+
+
+def test_settings_are_shown_with_secrets_masked(flask) -> None:
+    shown = printed(flask("settings", "--json", SECRET_KEY="a very secret value"))
+
+    assert shown["SECRET_KEY"] == shown["DATABASE_URL"] == "(secret)"
+    assert shown["PORT"] == "8000"
+
+
+def test_an_insult_scores_above_the_hold_threshold_and_news_of_war_below(flask) -> None:
+    texts = [
+        {"text": "You are a pathetic idiot"},
+        {"text": "Our army has liberated the town, the enemy was destroyed"},
+    ]
+    insult = printed(flask("score", texts[0]["text"], "--json"))
+    news = printed(flask("score", texts[1]["text"], "--json"))
+
+    assert insult["scores"]["toxicity"] >= 0.6
+    assert news["scores"]["toxicity"] < 0.6
+    assert news["scores"]["profanity"] == 0

@@ -1,0 +1,166 @@
+"""The house itself: imports run downward, every route says who may call it, docs are whole.
+
+A failure here names the rule that a line broke; `docs/architecture.md` says why it is one.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from config import Settings
+from moderation.core.comment import ATTRIBUTES
+from moderation.core.decision import ReasonCode
+from moderation.edge import PROBLEMS
+from moderation.wire import EVENT_TYPES, REVIEW_REASONS
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "moderation"
+
+FLOORS = {
+    "core": 1,
+    "text": 2,
+    "jsontext": 2,
+    "wire": 2,
+    "shapes": 3,
+    "sender": 2,
+    "signing": 2,
+    "scoring": 3,
+    "checks": 4,
+    "store": 5,
+    "flows": 6,
+    "worker": 7,
+    "edge": 8,
+    "api": 9,
+    "dialects": 9,
+    "desk": 9,
+    "demo": 9,
+    "commands": 9,
+    "app": 10,
+    "gunicorn_conf": 11,
+}
+"""Room → floor. A file imports from floors below, or from its own room."""
+
+FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{name.name}" for name in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+    return found
+
+
+def room_of(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[1] if parts[0] == "moderation" and len(parts) > 1 else None
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_downward(path: Path) -> None:
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert room in FLOORS, f"the room {room} has no floor; give it one in FLOORS"
+    for module in imports_of(path):
+        other = room_of(module)
+        if other is None or other == room or other not in FLOORS:
+            continue
+        assert FLOORS[other] < FLOORS[room], f"{room} may not import {module}: it is not below"
+
+
+def test_the_core_needs_the_standard_library_only() -> None:
+    for path in (PACKAGE / "core").glob("*.py"):
+        for module in imports_of(path):
+            top = module.split(".")[0]
+            assert top == "moderation" or top in STANDARD, f"{path.name} imports {module}"
+
+
+STANDARD = {"collections", "dataclasses", "datetime", "enum", "hashlib", "json", "math", "typing"}
+
+
+def test_flows_never_import_each_other() -> None:
+    shared = {"runtime", "errors"}
+    for path in (PACKAGE / "flows").glob("*.py"):
+        for module in imports_of(path):
+            parts = module.split(".")
+            if parts[:2] == ["moderation", "flows"] and len(parts) > 2:
+                assert parts[2] in shared, f"flows/{path.name} imports {module}"
+
+
+def test_only_entry_points_read_the_configuration() -> None:
+    for path in FILES:
+        if path.name == "gunicorn_conf.py":
+            continue
+        text = path.read_text()
+        assert "config" not in {m.split(".")[0] for m in imports_of(path)}, path
+        assert "os.environ[" not in text or "HF_HUB_OFFLINE" in text, (
+            f"{path} reads the environment; config.py does"
+        )
+
+
+def test_only_the_ledger_writes_decisions_and_statuses() -> None:
+    for path in FILES:
+        if path.name == "ledger.py":
+            continue
+        text = path.read_text()
+        assert not re.search(r"\bDecisionRow\(", text), f"{path} makes a decision"
+        assert not re.search(r"\bcomment\.status = ", text), f"{path} moves a status"
+
+
+def test_files_stay_short_enough_to_read() -> None:
+    long = {
+        str(path.relative_to(PACKAGE)): lines
+        for path in FILES
+        if (lines := len(path.read_text().splitlines())) > 450
+    }
+    assert not long, f"past 450 lines; look at the room: {long}"
+
+
+def test_every_route_says_who_may_call_it(app) -> None:
+    silent = [
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint != "static" and not hasattr(app.view_functions[rule.endpoint], "open_to")
+    ]
+    assert not silent, f"mark these with a decorator of edge.py: {silent}"
+
+
+def document(name: str) -> str:
+    return (ROOT / "docs" / name).read_text()
+
+
+def test_every_setting_is_documented() -> None:
+    for name in Settings().shown():
+        assert f"`{name}`" in document("settings.md"), name
+
+
+def test_every_attribute_and_rule_of_a_policy_is_documented() -> None:
+    text = document("policy.md")
+    for name in (*ATTRIBUTES, *ReasonCode, *REVIEW_REASONS):
+        assert f"`{name}`" in text, name
+
+
+def test_every_event_and_problem_is_documented() -> None:
+    text = document("api.md")
+    for name in (*EVENT_TYPES, *(kind for _, kind in PROBLEMS.values())):
+        assert f"`{name}`" in text, name
+
+
+def test_every_command_is_documented(app) -> None:
+    text = document("commands.md")
+    own = {"db", "site", "user", "deliveries", "init", "settings", "score", "model", "worker"}
+    assert own <= set(app.cli.commands), own - set(app.cli.commands)
+    for name in set(app.cli.commands) - {"openapi"}:
+        assert f"`flask {name}" in text, name
+
+
+def test_no_page_loads_anything_from_elsewhere() -> None:
+    outside = re.compile(r"""(?:src|href|action)\s*=\s*["'](?:https?:)?//""", re.I)
+    for path in PACKAGE.rglob("*.html"):
+        for line in path.read_text().splitlines():
+            if outside.search(line):
+                assert "<a " in line, f"{path.name}: {line.strip()}"
