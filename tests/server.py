@@ -1,0 +1,98 @@
+"""The real service as a process group of its own, under gunicorn, that can be killed."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class Server:
+    """`start`, `kill` (-9, everything at once), `stop` (politely)."""
+
+    instance: Path
+    environ: dict[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def settings(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "SECRET_KEY")}
+        return (
+            kept
+            | {
+                "FLASK_APP": "wsgi",
+                "INSTANCE_DIR": str(self.instance),
+                "PORT": str(self.port),
+                "TOXICITY_MODEL": "bundled",
+            }
+            | self.environ
+        )
+
+    def flask(self, *words: str) -> str:
+        """Run a command on the same instance."""
+        done = subprocess.run(
+            [sys.executable, "-m", "flask", *words],
+            cwd=ROOT,
+            env=self.settings(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start(self, timeout_s: float = 60.0) -> None:
+        """Start, and wait until it is ready."""
+        log = open(self.instance / "server.log", "ab")  # noqa: SIM115 - the process keeps it
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "gunicorn"),
+                *("-c", "python:moderation.gunicorn_conf", "wsgi:app"),
+            ],
+            cwd=ROOT,
+            env=self.settings(),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + timeout_s
+        while not self.is_ready():
+            assert self.process.poll() is None, (self.instance / "server.log").read_text()[-3000:]
+            assert time.monotonic() < deadline, "the server did not get ready"
+            time.sleep(0.05)
+
+    def is_ready(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/readyz", timeout=2).status_code == 200
+        except requests.RequestException:
+            return False
+
+    def kill(self) -> None:
+        """kill -9 of master and workers, as a power cut would."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit status."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(30)
