@@ -51,6 +51,7 @@ class Settings:
     toxicity_model: str = _setting(
         "TOXICITY_MODEL", f"One of {', '.join(MODELS)}, or the path of a checkpoint.", "auto"
     )
+    host: str = _setting("HOST", "Address to serve on.", "127.0.0.1")
     port: int = _setting("PORT", "Port to serve on, 1 to 65535.", 8000)
     web_concurrency: int = _setting(
         "WEB_CONCURRENCY", "Web processes; each holds its own model. 1 to 64.", 1

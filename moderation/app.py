@@ -14,7 +14,7 @@ from moderation.checks.profanity import ProfanityCheck
 from moderation.checks.repetition import RepetitionCheck
 from moderation.checks.toxicity import ToxicityCheck
 from moderation.checks.words import WordsCheck
-from moderation.commands import database, people, setup, sites
+from moderation.commands import database, people, score, setup, sites, worker
 from moderation.flows.runtime import Runtime
 from moderation.scoring.loading import load_model
 from moderation.store.database import open_database
@@ -51,6 +51,9 @@ def create_app(settings: Any, **overrides: Any) -> Flask:
         sites.deliveries,
         setup.command,
         setup.settings,
+        score.score_command,
+        score.model_group,
+        worker.command,
     ):
         app.cli.add_command(command)
     return app

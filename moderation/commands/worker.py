@@ -1,0 +1,27 @@
+"""`flask worker`: the worker on its own, beside those in the web processes."""
+
+import signal
+import threading
+
+import click
+
+from moderation.commands.console import as_command, runtime
+from moderation.worker import Worker
+
+
+@click.command("worker")
+@as_command
+def command() -> None:
+    """Finish late checks and send events until SIGTERM or Ctrl-C."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    rt = runtime()
+    for check in rt.checks:
+        if hasattr(check, "warm_up"):
+            check.warm_up()
+    worker = Worker(rt)
+    worker.start()
+    click.echo("worker: running; Ctrl-C stops it")
+    stopping.wait()
+    worker.stop()

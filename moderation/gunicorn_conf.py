@@ -1,0 +1,43 @@
+"""How gunicorn runs the service: `gunicorn -c python:moderation.gunicorn_conf wsgi:app`.
+
+Each web process loads its model before it takes a request, so that no comment is held
+only because a model was still loading, and runs a worker of its own. A model that
+can't be loaded does not stop the start: comments are then held, and /readyz says why.
+"""
+
+from typing import Any
+
+from config import Settings
+from moderation.worker import Worker
+
+settings = Settings.from_env()
+
+bind = f"{settings.host}:{settings.port}"
+workers = settings.web_concurrency
+threads = settings.web_threads
+worker_class = "gthread"
+timeout = 120
+graceful_timeout = 30
+keepalive = 75
+control_socket_disable = True
+accesslog = None
+loglevel = "warning"
+forwarded_allow_ips = "127.0.0.1"
+
+_running: dict[int, Worker] = {}
+
+
+def post_worker_init(worker: Any) -> None:
+    """Load the model, then start this process's worker."""
+    runtime = worker.app.callable.extensions["moderation"]
+    for check in runtime.checks:
+        if hasattr(check, "warm_up"):
+            check.warm_up()
+    _running[worker.pid] = Worker(runtime)
+    _running[worker.pid].start()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Let the worker finish what it has in hand."""
+    if worker.pid in _running:
+        _running.pop(worker.pid).stop()
