@@ -11,10 +11,10 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
-from flask import Flask, Response, current_app, g, json, request
+from flask import Flask, Response, current_app, g, json, redirect, request, url_for
 from flask_wtf.csrf import CSRFProtect
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError, TimeoutError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
 from moderation.core.viewer import Scope, Viewer
@@ -150,6 +150,42 @@ def viewers_with(scope: Scope) -> Callable[[View], View]:
         return cast(View, guarded)
 
     return decorate
+
+
+def people_only(view: View) -> View:
+    """Let in people who are logged in; others go to the login and come back."""
+    return _for_people(view, admins=False)
+
+
+def admins_only(view: View) -> View:
+    """Let in admins who are logged in; a moderator is refused with a page."""
+    return _for_people(view, admins=True)
+
+
+def _for_people(view: View, *, admins: bool) -> View:
+    @functools.wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        login = current_login()
+        if login is None:
+            wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+            return redirect(url_for("session.login", next=wanted), 303)
+        g.viewer = login.viewer
+        if login.must_change_password and request.endpoint != "session.password":
+            return redirect(url_for("session.password"), 303)
+        if admins and not login.viewer.is_admin:
+            raise errors.Forbidden("Only admins see the settings.")
+        return view(*args, **kwargs)
+
+    guarded.open_to = "admins" if admins else "people"  # type: ignore[attr-defined]
+    return cast(View, guarded)
+
+
+def refuse_forged_forms() -> None:
+    """Refuse a form that another site's page has sent. For blueprints with pages."""
+    if request.method not in ("GET", "HEAD", "OPTIONS"):
+        if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+            raise BadRequest("This form was sent from another site.")
+        csrf.protect()
 
 
 def current_login() -> access.LoggedIn | None:

@@ -17,8 +17,6 @@ take() { # package, file inside it, folder here
         "$work/node_modules/$1/$2" > "$3/$(basename "$2")"
 }
 
-take bootstrap dist/css/bootstrap.min.css bootstrap
-take bootstrap LICENSE bootstrap
 take swagger-ui-dist swagger-ui-bundle.js swagger-ui
 take swagger-ui-dist swagger-ui.css swagger-ui
 take swagger-ui-dist LICENSE swagger-ui
@@ -26,7 +24,7 @@ take swagger-ui-dist NOTICE swagger-ui
 
 NODE_PATH="$work/node_modules" node - <<'JS'
 const fs = require("fs"), crypto = require("crypto");
-const packages = { bootstrap: "bootstrap", "swagger-ui": "swagger-ui-dist" };
+const packages = { "swagger-ui": "swagger-ui-dist" };
 const manifest = Object.entries(packages).map(([folder, name]) => ({
   name,
   version: require(`${name}/package.json`).version,
