@@ -25,7 +25,7 @@ from moderation.flows.errors import (
 from moderation.flows.runtime import Runtime
 from moderation.store import ledger, queue, reading
 from moderation.store.sites import site_by_slug
-from moderation.store.tables import Comment, DecisionRow
+from moderation.store.tables import Comment, DecisionRow, Site
 
 CLAIM = timedelta(minutes=10)
 """How long a moderator has an item to themselves."""
@@ -142,6 +142,30 @@ def read_for_review(rt: Runtime, viewer: Viewer, site: str, comment_id: str) -> 
             "author": queue.author_record(session, comment),
             "decision_id": comment.decision_id,
         }
+
+
+def read_decided(rt: Runtime, viewer: Viewer, *, mine: bool) -> list[dict[str, Any]]:
+    """The newest decisions that people made, newest first."""
+    with rt.sessions.read() as session:
+        return queue.decided(session, viewer, viewer.actor if mine else None)
+
+
+def queue_choices(
+    rt: Runtime, viewer: Viewer, site: str | None
+) -> tuple[dict[str, int], list[str]]:
+    """By what the queue can be narrowed: what waits by site, and the sections that wait."""
+    with rt.sessions.read() as session:
+        return queue.counts_by_site(session, viewer), queue.sections_waiting(session, viewer, site)
+
+
+def comment_of_decision(rt: Runtime, viewer: Viewer, decision_id: str) -> tuple[str, str]:
+    """The site and id of the comment that was decided on. Raises NotFound."""
+    with rt.sessions.read() as session:
+        decision = session.get(DecisionRow, decision_id)
+        comment = decision and session.get(Comment, decision.comment_id)
+        if not isinstance(comment, Comment) or not viewer.sees(comment.site_id):
+            raise NotFound(f"there is no decision {decision_id!r}")
+        return session.get_one(Site, comment.site_id).slug, comment.external_id
 
 
 def decide(

@@ -149,6 +149,46 @@ def _shown_item(session: Session, comment: Comment, now: datetime) -> dict[str, 
     }
 
 
+DECIDED_SHOWN = 100
+
+
+def decided(session: Session, viewer: Viewer, actor: str | None) -> list[dict[str, Any]]:
+    """The newest decisions of people, with their comments; `current` ones can be taken back."""
+    query = (
+        select(DecisionRow, Comment, Revision)
+        .join(Comment, Comment.id == DecisionRow.comment_id)
+        .join(
+            Revision,
+            and_(Revision.comment_id == Comment.id, Revision.number == DecisionRow.revision),
+        )
+        .options(joinedload(Comment.site), joinedload(Comment.author))
+        .where(DecisionRow.by == "moderator", visible_to(viewer))
+        .order_by(DecisionRow.id.desc())
+        .limit(DECIDED_SHOWN)
+    )
+    if actor is not None:
+        query = query.where(DecisionRow.actor == actor)
+    return [
+        {
+            "id": decision.id,
+            "site": comment.site.slug,
+            "comment": comment.external_id,
+            "author": comment.author.name or comment.author.given_id,
+            "body": revision.body,
+            "action": decision.action,
+            "escalated": decision.escalated,
+            "undoes": decision.undoes,
+            "reason": decision.reason,
+            "note": decision.note,
+            "actor": decision.actor,
+            "decided_at": instant(decision.decided_at),
+            "status": comment.status,
+            "current": comment.decision_id == decision.id and decision.undoes is None,
+        }
+        for decision, comment, revision in session.execute(query)
+    ]
+
+
 def author_record(session: Session, comment: Comment) -> dict[str, Any]:
     """What a moderator may weigh of an author: counts by status, and the latest decisions."""
     counts = session.execute(
