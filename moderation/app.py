@@ -15,6 +15,8 @@ from moderation.checks.repetition import RepetitionCheck
 from moderation.checks.toxicity import ToxicityCheck
 from moderation.checks.words import WordsCheck
 from moderation.commands import database, people, score, setup, sites, worker
+from moderation.desk import pages, queue, session
+from moderation.desk import settings as settings_pages
 from moderation.flows.runtime import Runtime
 from moderation.scoring.loading import load_model
 from moderation.store.database import open_database
@@ -43,7 +45,9 @@ def create_app(settings: Any, **overrides: Any) -> Flask:
     edge.register_problems(app)
     app.after_request(edge.add_security_headers)
     openapi.register(app, (screening.bp, review.bp, tuning.bp))
-    app.register_blueprint(health.bp)
+    for bp in (health.bp, session.bp, queue.bp, settings_pages.bp):
+        app.register_blueprint(bp)
+    pages.register_filters(app)
     for command in (
         database.group,
         people.group,

@@ -38,9 +38,7 @@ def register(bp: Blueprint) -> None:
     bp.add_url_rule(start, view_func=policy, methods=["GET", "POST"])
     bp.add_url_rule(f"{start}/versions", view_func=versions)
     bp.add_url_rule(f"{start}/versions/<int:number>", view_func=version)
-    bp.add_url_rule(
-        f"{start}/versions/<int:number>/restore", view_func=restore, methods=["POST"]
-    )
+    bp.add_url_rule(f"{start}/versions/<int:number>/restore", view_func=restore, methods=["POST"])
 
 
 @admins_only

@@ -121,4 +121,4 @@ def _lines(text: str) -> list[str]:
 
 
 def _shown(value: float | int | None) -> str:
-    return "" if value is None else f"{value:g}" if value < 1e6 else str(value)
+    return "" if value is None else str(value).removesuffix(".0")

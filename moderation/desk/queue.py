@@ -70,9 +70,7 @@ def decide(site: str, comment_id: str) -> Any:
         flash("A rejection names its reason.", "error")
         return _comment_page(site, comment_id, order, 422)
     try:
-        made = review.decide(
-            runtime(), viewer(), site, comment_id, revision=int(revision), **order
-        )
+        made = review.decide(runtime(), viewer(), site, comment_id, revision=int(revision), **order)
     except Conflict as error:
         flash_error(error)
         return _comment_page(site, comment_id, order, 409)
@@ -127,9 +125,7 @@ def _next(chosen: dict[str, str | None], undo: str | None = None) -> Any:
             flash("Nothing is free in the queue right now.")
         return redirect(url_for("desk.queue", **kept), 303)
     [item] = items
-    return redirect(
-        url_for("desk.comment", site=item["site"], comment_id=item["id"], **kept), 303
-    )
+    return redirect(url_for("desk.comment", site=item["site"], comment_id=item["id"], **kept), 303)
 
 
 def _filters() -> dict[str, str | None]:

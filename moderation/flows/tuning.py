@@ -15,7 +15,7 @@ from moderation.core.viewer import Viewer
 from moderation.flows.errors import Invalid, NotFound, Stale
 from moderation.flows.runtime import Runtime
 from moderation.store.policies import add_version, newest, parsed
-from moderation.store.sites import site_by_slug
+from moderation.store.sites import site_by_slug, sites_of
 from moderation.store.tables import AssessmentRow, PolicyVersion, Revision, Site
 from moderation.store.tables import Comment as CommentRow
 from moderation.wire import dump_reason, load_assessment, reasons_with_words
@@ -23,6 +23,12 @@ from moderation.wire import dump_reason, load_assessment, reasons_with_words
 SIMULATED_MOST = 5_000
 """Newest comments that a simulation looks at."""
 EXAMPLES = 20
+
+
+def sites_with_policies(rt: Runtime, viewer: Viewer) -> list[tuple[Site, PolicyVersion]]:
+    """The sites a viewer sees, by name, each with its policy in force."""
+    with rt.sessions.read() as session:
+        return [(site, newest(session, site.id)) for site in sites_of(session, viewer)]
 
 
 def policy_of(rt: Runtime, viewer: Viewer, site: str, version: int | None = None) -> PolicyVersion:
