@@ -15,7 +15,8 @@ from moderation.checks.repetition import RepetitionCheck
 from moderation.checks.toxicity import ToxicityCheck
 from moderation.checks.words import WordsCheck
 from moderation.commands import database, people, score, setup, sites, worker
-from moderation.desk import pages, queue, session
+from moderation.demo import site
+from moderation.desk import front, pages, queue, session
 from moderation.desk import settings as settings_pages
 from moderation.flows.runtime import Runtime
 from moderation.scoring.loading import load_model
@@ -45,8 +46,10 @@ def create_app(settings: Any, **overrides: Any) -> Flask:
     edge.register_problems(app)
     app.after_request(edge.add_security_headers)
     openapi.register(app, (screening.bp, review.bp, tuning.bp))
-    for bp in (health.bp, session.bp, queue.bp, settings_pages.bp):
+    for bp in (health.bp, front.bp, session.bp, queue.bp, settings_pages.bp):
         app.register_blueprint(bp)
+    if settings.demo:
+        app.register_blueprint(site.bp)
     pages.register_filters(app)
     for command in (
         database.group,
@@ -54,6 +57,7 @@ def create_app(settings: Any, **overrides: Any) -> Flask:
         sites.group,
         sites.deliveries,
         setup.command,
+        setup.demo,
         setup.settings,
         score.score_command,
         score.model_group,

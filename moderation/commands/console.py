@@ -17,6 +17,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def runtime() -> Runtime:
+    """The Runtime of the app that the command runs in."""
     return cast(Runtime, current_app.extensions["moderation"])
 
 

@@ -9,7 +9,8 @@ from moderation.store import migrating
 group = AppGroup("db", help="Bring the database to this version.")
 
 
-def _url() -> str:
+def database_url() -> str:
+    """Where this instance's database is, password and all."""
     return str(runtime().sessions.engine.url.render_as_string(hide_password=False))
 
 
@@ -20,7 +21,7 @@ def _url() -> str:
 def upgrade(revision: str, as_json: bool) -> None:
     """Migrate up to this version. Does nothing where it is current."""
     before = migrating.current(runtime().sessions)
-    migrating.upgrade(_url(), revision)
+    migrating.upgrade(database_url(), revision)
     show({"from": before, "to": migrating.current(runtime().sessions)}, as_json)
 
 
@@ -31,7 +32,7 @@ def upgrade(revision: str, as_json: bool) -> None:
 def downgrade(revision: str, as_json: bool) -> None:
     """Migrate down to REVISION, or to base: an empty database."""
     before = migrating.current(runtime().sessions)
-    migrating.downgrade(_url(), revision)
+    migrating.downgrade(database_url(), revision)
     show({"from": before, "to": migrating.current(runtime().sessions)}, as_json)
 
 

@@ -1,12 +1,13 @@
-"""`flask init` and `flask settings`: what a first start needs."""
+"""`flask init`, `flask demo` and `flask settings`: what a first start needs."""
 
 import secrets
 
 import click
 
 from moderation.commands.console import as_command, json_option, runtime, show
-from moderation.commands.database import _url
-from moderation.flows import access
+from moderation.commands.database import database_url
+from moderation.demo import store
+from moderation.flows import access, sites
 from moderation.store import migrating
 
 FIRST_ADMIN = "admin@localhost"
@@ -17,7 +18,7 @@ FIRST_ADMIN = "admin@localhost"
 def command() -> None:
     """Migrate the database; on the first run make an admin, whose password is printed once."""
     rt = runtime()
-    migrating.upgrade(_url())
+    migrating.upgrade(database_url())
     if not access.has_people(rt):
         password = secrets.token_urlsafe(9)
         access.add_person(rt, FIRST_ADMIN, "admin", password=password, name="Admin")
@@ -28,6 +29,24 @@ def command() -> None:
         click.echo(f"    e-mail    {FIRST_ADMIN}")
         click.echo(f"    password  {password}")
         click.echo("")
+
+
+@click.command("demo")
+@as_command
+def demo() -> None:
+    """Make the demo news site, once: a site like any other, told at /demo/events."""
+    rt = runtime()
+    folder = rt.settings.instance_dir
+    if store.setup(folder) is None:
+        callback = f"{rt.settings.base_url}/demo/events"
+        made = sites.add_site(
+            rt, "demo", "The Daily Lantern (demo)", callback=callback, by="flask demo"
+        )
+        store.keep_setup(folder, made["site"], made["webhook_secret"])
+    click.echo(f"  Copydesk        {rt.settings.base_url}/")
+    click.echo(f"  demo article    {rt.settings.base_url}/demo/bridge")
+    click.echo(f"  moderators      {rt.settings.base_url}/desk")
+    click.echo(f"  admins          {rt.settings.base_url}/settings")
 
 
 @click.command("settings")

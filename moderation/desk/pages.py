@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -92,7 +93,7 @@ def split_marks(body: str, reasons: list[dict[str, Any]]) -> Iterator[tuple[str,
         for span in reason["spans"]:
             whys.setdefault((span["start"], span["end"]), []).append(reason["message"])
     cuts = sorted({0, len(body), *(cut for span in whys for cut in span if cut <= len(body))})
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         covering = [w for (a, b), names in whys.items() if a <= start and end <= b for w in names]
         yield body[start:end], "; ".join(dict.fromkeys(covering)) or None
 

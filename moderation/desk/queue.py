@@ -62,7 +62,9 @@ def comment(site: str, comment_id: str) -> Any:
 @people_only
 def decide(site: str, comment_id: str) -> Any:
     """Publish, reject or escalate; then the next item, with a way back."""
-    order = {name: request.form.get(name) or None for name in ("action", "reason", "note", "seen")}
+    order: dict[str, Any] = {
+        name: request.form.get(name) or None for name in ("action", "reason", "note", "seen")
+    }
     revision = request.form.get("revision", "")
     if order["action"] not in DONE or not revision.isdecimal():
         return error_page(400, "Choose one of publish, reject and escalate.")
@@ -117,7 +119,7 @@ def _comment_page(site: str, comment_id: str, order: dict[str, Any], status: int
     return page, status
 
 
-def _next(chosen: dict[str, str | None], undo: str | None = None) -> Any:
+def _next(chosen: dict[str, Any], undo: str | None = None) -> Any:
     items = review.claim(runtime(), viewer(), **chosen)
     kept = _kept(chosen) | ({"undo": undo} if undo else {})
     if not items:
@@ -128,16 +130,16 @@ def _next(chosen: dict[str, str | None], undo: str | None = None) -> Any:
     return redirect(url_for("desk.comment", site=item["site"], comment_id=item["id"], **kept), 303)
 
 
-def _filters() -> dict[str, str | None]:
+def _filters() -> dict[str, Any]:
     return {name: request.values.get(f"in_{name}") or None for name in ("site", "section")}
 
 
-def _kept(chosen: dict[str, str | None]) -> dict[str, str]:
+def _kept(chosen: dict[str, Any]) -> dict[str, Any]:
     return {f"in_{name}": value for name, value in chosen.items() if value}
 
 
 @bp.app_template_global("kept")
-def kept(chosen: dict[str, str | None]) -> dict[str, str]:
+def kept(chosen: dict[str, Any]) -> dict[str, Any]:
     """The filters in force, for links that keep them."""
     return _kept(chosen)
 
