@@ -1,47 +1,88 @@
-# make run: serve it. make test: try all of it. Both work on a fresh machine with Python 3.11+.
-PYTHON ?= python3
-VENV := .venv
+# Copydesk: `make run` to try it, `make check` and `make test` to work on it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# Any Python from 3.11 on; the newest that is found first. `make run PYTHON=…` chooses.
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; exit; fi; done)
+VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# On Linux without a GPU: make test TORCH_ARGS="--index-url https://download.pytorch.org/whl/cpu"
+TORCH_ARGS ?=
+TORCH := $(shell sed -n 's/^torch==\([^ ;]*\).*/torch==\1/p' requirements.txt)
+
+LOCKS := requirements.txt moderation/requirements.in moderation/scoring/requirements.in tests/requirements.txt
+HASH := $(shell cat $(LOCKS) | cksum | tr ' ' '-')
+STAMP := $(VENV)/.copydesk
+
 export FLASK_APP := wsgi
 
-.PHONY: run test check detoxify vendor clean
+.PHONY: help run detoxify test check lock vendor clean
 
-run: $(VENV)/default
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+run: $(STAMP)/default-$(HASH) ## install what is missing, then serve on http://127.0.0.1:8000
 	@$(BIN)/flask init
 	@$(BIN)/flask demo
-	@echo "  Ctrl-C stops it."
-	@exec $(BIN)/gunicorn -c python:moderation.gunicorn_conf wsgi:app
+	@exec $(BIN)/python -m gunicorn -c python:moderation.gunicorn_conf wsgi:app
 
-test: $(VENV)/tests
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+detoxify: $(STAMP)/full-$(HASH) ## also install Detoxify and torch; then: flask model fetch NAME
+	@echo "Detoxify is installed. Next: . $(BIN)/activate; FLASK_APP=wsgi flask model fetch original-small"
 
-check: test
+test: $(STAMP)/test-$(HASH) ## everything that CI runs
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest $(ARGS)
 
-# The default install: the names of requirements.in at the versions of requirements.txt.
-$(VENV)/default: moderation/requirements.in requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Copydesk needs Python 3.11 or newer; PYTHON=/path/to/python make …")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing; this takes a minute the first time."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.txt -r moderation/requirements.in
-	@touch $@
+check: $(STAMP)/test-$(HASH) ## ruff and mypy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
 
-# Detoxify and torch. On Linux without a GPU, TORCH_ARGS can name an index of CPU builds.
-detoxify: $(VENV)/detoxify
+lock: ## pin requirements anew; needs uv
+	uv pip compile --quiet --upgrade --python-version 3.11 --no-emit-find-links --no-emit-index-url --no-header --no-annotate \
+		moderation/requirements.in moderation/scoring/requirements.in \
+		| sed -e 's/+cpu$$//' -e 's/^\(pysqlite3==.*\)/\1 ; sys_platform == "linux"/' > requirements.new
+	{ sed '/^[^#]/,$$d' requirements.txt; cat requirements.new; } > requirements.locked
+	mv requirements.locked requirements.txt; rm requirements.new
+	uv pip compile --quiet --upgrade --python-version 3.11 --no-emit-find-links --no-emit-index-url --no-header --no-annotate \
+		-c requirements.txt tests/requirements.in > tests/requirements.new
+	{ sed '/^[^#]/,$$d' tests/requirements.txt; cat tests/requirements.new; } > tests/requirements.locked
+	mv tests/requirements.locked tests/requirements.txt; rm tests/requirements.new
 
-$(VENV)/detoxify: $(VENV)/default
-	$(BIN)/python -m pip install -q --disable-pip-version-check $(TORCH_ARGS) torch==2.13.0
-	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
-	@touch $@
-
-$(VENV)/tests: $(VENV)/detoxify tests/requirements.txt
-	$(BIN)/python -m pip install -q --disable-pip-version-check -r tests/requirements.txt
-	@touch $@
-
-vendor:
+vendor: ## fetch the pages' styles and scripts anew; needs npm
 	sh moderation/static/vendor/vendor.sh
 
-clean:
-	rm -rf $(VENV)
+clean: ## remove the virtual environment and caches; keeps instance/
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+$(STAMP):
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Copydesk needs Python 3.11 or newer; $$(python3 --version 2>/dev/null || echo 'no Python') is what was found here." >&2; \
+		echo "Install one from python.org or your system, or name it: make run PYTHON=/path/to/python3.12" >&2; exit 1; fi
+	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+		echo "Copydesk needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; exit 1; fi
+	@echo "Making a virtual environment in $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "On Debian and Ubuntu, the package python3-venv is needed for this." >&2; exit 1; }
+	@mkdir -p $(STAMP)
+
+$(STAMP)/default-$(HASH): | $(STAMP)
+	@echo "Installing what Copydesk needs; this takes a minute or two"
+	@$(PIP) -c requirements.txt -r moderation/requirements.in
+	@rm -f $(STAMP)/default-*; touch $@
+
+$(STAMP)/full-$(HASH): $(STAMP)/default-$(HASH) | $(STAMP)
+	@echo "Installing torch and Detoxify; torch alone is 200 MB to 3 GB, by platform"
+	@$(PIP) $(TORCH_ARGS) $(TORCH)
+	@$(PIP) -r requirements.txt
+	@rm -f $(STAMP)/full-*; touch $@
+
+$(STAMP)/test-$(HASH): $(STAMP)/full-$(HASH) | $(STAMP)
+	@$(PIP) -r tests/requirements.txt
+	@rm -f $(STAMP)/test-*; touch $@
