@@ -8,6 +8,7 @@ can't be loaded does not stop the start: comments are then held, and /readyz say
 from typing import Any
 
 from config import Settings
+from moderation.checks.check import warm_up
 from moderation.worker import Worker
 
 settings = Settings.from_env()
@@ -30,9 +31,7 @@ _running: dict[int, Worker] = {}
 def post_worker_init(worker: Any) -> None:
     """Load the model, then start this process's worker."""
     runtime = worker.app.callable.extensions["moderation"]
-    for check in runtime.checks:
-        if hasattr(check, "warm_up"):
-            check.warm_up()
+    warm_up(runtime.checks, runtime.pool)
     _running[worker.pid] = Worker(runtime)
     _running[worker.pid].start()
 

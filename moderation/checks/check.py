@@ -73,6 +73,18 @@ def run_checks(
     return _assessment(ordered, dict(done), (time.monotonic() - started) * 1000)
 
 
+def warm_up(checks: Iterable[Check], pool: Executor) -> None:
+    """Load the models and score one text, so that no reader's comment pays for the first time.
+
+    Never raises: a model that can't be loaded is missing, and says so where it is asked.
+    """
+    checks = tuple(checks)
+    for check in checks:
+        if hasattr(check, "warm_up"):
+            check.warm_up()
+    run_checks(checks, Comment("A first text, https://example.org"), 60_000, pool)
+
+
 def _run_in_order(
     checks: Iterable[Check], comment: Comment, deadline: float, done: dict[str, Result | Missing]
 ) -> None:

@@ -5,6 +5,7 @@ import threading
 
 import click
 
+from moderation.checks.check import warm_up
 from moderation.commands.console import as_command, runtime
 from moderation.worker import Worker
 
@@ -17,9 +18,7 @@ def command() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     rt = runtime()
-    for check in rt.checks:
-        if hasattr(check, "warm_up"):
-            check.warm_up()
+    warm_up(rt.checks, rt.pool)
     worker = Worker(rt)
     worker.start()
     click.echo("worker: running; Ctrl-C stops it")

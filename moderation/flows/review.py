@@ -97,7 +97,9 @@ def claim_one(rt: Runtime, viewer: Viewer, site: str, comment_id: str) -> None:
         if comment.waiting_since is None:
             return
         if _held_by_other(comment, viewer, now):
-            raise NotYourClaim(f"{comment.claimed_by} is looking at this comment")
+            raise NotYourClaim(
+                f"another moderator, {comment.claimed_by}, is looking at this comment"
+            )
         comment.claimed_by, comment.claimed_until = viewer.actor, now + CLAIM
 
 
@@ -265,7 +267,7 @@ def _refuse_stale(
     if comment.revision != revision:
         raise StaleRevision(f"the comment was edited: revision {comment.revision} is current")
     if _held_by_other(comment, viewer, now):
-        raise NotYourClaim(f"{comment.claimed_by} is looking at this comment")
+        raise NotYourClaim(f"another moderator, {comment.claimed_by}, is looking at this comment")
     if comment.claimed_by == viewer.actor and not _runs(comment, now):
         raise NotYourClaim("your claim ran out; claim the comment again")
     if seen is not None and seen != comment.decision_id:

@@ -67,7 +67,10 @@ class Watched:
 
     def _heard(self, message) -> None:
         # A form that was refused is reported as a failed load; it is meant to be.
-        if message.type == "error" and "the server responded with a status of 4" not in message.text:
+        if (
+            message.type == "error"
+            and "the server responded with a status of 4" not in message.text
+        ):
             self.complaints.append(message.text)
 
     def open(self, path: str) -> None:
