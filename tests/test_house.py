@@ -36,9 +36,9 @@ FLOORS = {
     "dialects": 9,
     "desk": 9,
     "demo": 9,
-    "commands": 9,
-    "app": 10,
-    "gunicorn_conf": 11,
+    "commands": 10,
+    "app": 11,
+    "gunicorn_conf": 12,
 }
 """Room → floor. A file imports from floors below, or from its own room."""
 
@@ -104,7 +104,7 @@ def test_only_entry_points_read_the_configuration() -> None:
 
 def test_only_the_ledger_writes_decisions_and_statuses() -> None:
     for path in FILES:
-        if path.name == "ledger.py":
+        if path.name in ("ledger.py", "tables.py"):
             continue
         text = path.read_text()
         assert not re.search(r"\bDecisionRow\(", text), f"{path} makes a decision"

@@ -14,6 +14,7 @@ from moderation.edge import bearer_token, problem, runtime, sites_only, unauthor
 from moderation.flows import access, screening
 from moderation.flows.errors import Invalid
 from moderation.signing import SignatureMismatch, verify
+from moderation.store.intake import Webhook
 
 bp = Blueprint("screening", __name__, url_prefix="/v1", description="A site's comments come in")
 
@@ -83,9 +84,7 @@ def receive_webhook(site: str) -> Any:
             415, f"Content-Type is {request.mimetype or 'missing'}; send application/json"
         )
     kind, data = _parsed(raw)
-    reply = _hand_over(
-        door.site_id, kind, data, screening.Webhook.of(webhook_id, raw), _deadline_ms()
-    )
+    reply = _hand_over(door.site_id, kind, data, Webhook.of(webhook_id, raw), _deadline_ms())
     return Response(jsonify(reply.body).data, reply.status, content_type="application/json")
 
 
@@ -124,7 +123,7 @@ def _deadline_ms() -> int:
 
 
 def _hand_over(
-    site_id: int, kind: str, data: Any, webhook: screening.Webhook, deadline_ms: int
+    site_id: int, kind: str, data: Any, webhook: Webhook, deadline_ms: int
 ) -> screening.Reply:
     rt = runtime()
     if isinstance(data, Submission):

@@ -7,7 +7,6 @@ the decision, the status and the events owed (short write) → answer.
 A process that dies in between leaves a revision that is due; the worker finishes it.
 """
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -24,7 +23,6 @@ from moderation.core.comment import (
     Assessment,
     Comment,
     Context,
-    Earlier,
     Format,
     Missing,
     Role,
@@ -35,10 +33,11 @@ from moderation.core.decision import decide, raised_by_report, urgency
 from moderation.core.policy import Action, Policy
 from moderation.flows.errors import Invalid, NotFound, Removed, WebhookReused
 from moderation.flows.runtime import Runtime
-from moderation.store import ledger, reading
+from moderation.store import intake, ledger, reading
+from moderation.store.intake import Webhook
 from moderation.store.policies import policy_in_force
 from moderation.store.tables import Comment as CommentRow
-from moderation.store.tables import DecisionRow, Inbound, Report, Revision
+from moderation.store.tables import DecisionRow, Report, Revision
 from moderation.text import content_key
 from moderation.wire import dump_reason
 
@@ -46,9 +45,6 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-HISTORY = timedelta(hours=1)
-"""How far back the author's own comments are shown to the checks."""
-HISTORY_MOST = 200
 GRACE = timedelta(seconds=5)
 """How long after its deadline a request still has its comment to itself."""
 LATE_BUDGET_MS = 30_000
@@ -56,18 +52,6 @@ LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 3
 """Tries of the worker before a comment is left to a person."""
 BATCH = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """The identity of a webhook: its id, if it has one, and a hash of its bytes."""
-
-    id: str | None
-    body_hash: str
-
-    @classmethod
-    def of(cls, id: str | None, body: bytes) -> "Webhook":
-        return cls(id, hashlib.sha256(body).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +96,7 @@ def submit(
         return _standing(rt, admitted.comment_id)
     left_ms = deadline_ms - (time.monotonic() - started) * 1000
     assessment = run_checks(rt.checks, admitted.comment, max(left_ms, 0), rt.pool)
-    return _conclude(rt, admitted, assessment, webhook=(site_id, webhook.id))
+    return _conclude(rt, admitted, assessment, webhook)
 
 
 def remove(rt: Runtime, site_id: int, comment_id: str, webhook: Webhook) -> Reply:
@@ -132,7 +116,7 @@ def remove(rt: Runtime, site_id: int, comment_id: str, webhook: Webhook) -> Repl
                 ledger.Entry(rt.new_id("dec"), "remove", "author", rt.now()),
             )
             ledger.erase_words(session, comment)
-        _remember(session, site_id, webhook, comment, comment.decision_id, rt.now())
+        intake.remember(session, site_id, webhook, comment, comment.decision_id, rt.now())
         return Reply(200, reading.standing_answer(session, comment))
 
     reply = _once(rt, write)
@@ -168,11 +152,11 @@ def report(
             note=note,
             received_at=rt.now(),
         )
-        if not _reported_before(session, flagged):
+        if not intake.reported_before(session, flagged):
             newly = comment.status == Status.PUBLISHED and comment.waiting_since is None
             ledger.flag(session, comment, flagged, raised_by_report(comment.urgency, newly=newly))
         standing = None if reading.is_pending(comment) else comment.decision_id
-        _remember(session, site_id, webhook, comment, standing, rt.now())
+        intake.remember(session, site_id, webhook, comment, standing, rt.now())
         body = reading.standing_answer(session, comment)
         return Reply(202 if standing is None else 200, body)
 
@@ -216,7 +200,7 @@ def _admit(
     comment = ledger.admit(session, site_id, given, now)
     if comment.revision and _says_the_same(session, comment, given):
         standing = None if reading.is_pending(comment) else comment.decision_id
-        _remember(session, site_id, webhook, comment, standing, now)
+        intake.remember(session, site_id, webhook, comment, standing, now)
         body = reading.standing_answer(session, comment)
         return Reply(202 if standing is None else 200, body)
     revision = Revision(
@@ -229,7 +213,7 @@ def _admit(
         content_key=content_key(given.body),
         role=given.author.role.value,
         section=given.article.section,
-        published_before=_published_before(session, comment),
+        published_before=intake.published_before(session, comment),
         submitted_at=given.submitted_at,
         received_at=now,
         extra=dict(given.extra),
@@ -238,7 +222,7 @@ def _admit(
         + (GRACE if deadline_ms > 0 else timedelta()),
     )
     ledger.revise(session, comment, revision)
-    _remember(session, site_id, webhook, comment, None, now)
+    intake.remember(session, site_id, webhook, comment, None, now)
     return _gather(session, comment, revision)
 
 
@@ -254,7 +238,7 @@ def _gather(session: Session, comment: CommentRow, revision: Revision) -> Task:
             format=Format(revision.format),
             language=revision.language,
             words=policy.words,
-            history=_history(session, revision),
+            history=intake.history(session, revision),
         ),
         context=Context(Role(revision.role), revision.section, revision.published_before),
         policy=policy,
@@ -266,7 +250,7 @@ def _conclude(
     rt: Runtime,
     task: Task,
     assessment: Assessment,
-    webhook: tuple[int, str | None] | None = None,
+    webhook: Webhook | None = None,
 ) -> Reply:
     """Decide on what was assessed, record it, and answer.
 
@@ -285,8 +269,8 @@ def _conclude(
             gave_up = revision.attempts > MAX_ATTEMPTS
             entry = _entry(rt.new_id("dec"), task, assessment, kept.id, now, gave_up=gave_up)
             decision = ledger.record(session, comment, entry)
-            if webhook is not None and webhook[1] is not None:
-                _answered_with(session, webhook, decision)
+            if webhook is not None:
+                intake.answered_with(session, comment.site_id, webhook, decision)
         standing = reading.standing_answer(session, comment)
     rt.wake.set()
     return Reply(202 if standing["decision"] is None else 200, standing)
@@ -389,48 +373,13 @@ def _known_comment(
 
 
 def _answered_before(session: Session, site_id: int, webhook: Webhook) -> Reply | None:
-    if webhook.id is None:
-        return None
-    inbound = session.get(Inbound, (site_id, webhook.id))
+    inbound = intake.answered_before(session, site_id, webhook)
     if inbound is None:
         return None
     if inbound.body_hash != webhook.body_hash:
         log.warning("webhook-id %s came again with another body", webhook.id)
         raise WebhookReused(f"webhook-id {webhook.id!r} was used before with another body")
     return Reply(*reading.repeated_answer(session, inbound))
-
-
-def _remember(
-    session: Session,
-    site_id: int,
-    webhook: Webhook,
-    comment: CommentRow,
-    decision_id: str | None,
-    now: datetime,
-) -> None:
-    if webhook.id is not None:
-        session.add(
-            Inbound(
-                site_id=site_id,
-                webhook_id=webhook.id,
-                body_hash=webhook.body_hash,
-                comment_id=comment.id,
-                revision=comment.revision,
-                decision_id=decision_id,
-                received_at=now,
-            )
-        )
-        session.flush()
-
-
-def _answered_with(
-    session: Session, webhook: tuple[int, str | None], decision: DecisionRow
-) -> None:
-    session.execute(
-        update(Inbound)
-        .where(Inbound.site_id == webhook[0], Inbound.webhook_id == webhook[1])
-        .values(decision_id=decision.id)
-    )
 
 
 def _refuse_too_long(session: Session, site_id: int, given: Submission) -> None:
@@ -446,50 +395,3 @@ def _says_the_same(session: Session, comment: CommentRow, given: Submission) -> 
             return True
         raise Removed(f"comment {given.id!r} was removed by its author")
     return current.body == given.body and current.format == given.format
-
-
-def _reported_before(session: Session, flagged: Report) -> bool:
-    if flagged.reporter_id is None:
-        return False
-    return (
-        session.scalar(
-            select(Report.id).where(
-                Report.comment_id == flagged.comment_id,
-                Report.revision == flagged.revision,
-                Report.reporter_id == flagged.reporter_id,
-            )
-        )
-        is not None
-    )
-
-
-def _published_before(session: Session, comment: CommentRow) -> int:
-    return (
-        session.scalar(
-            select(func.count())
-            .select_from(CommentRow)
-            .where(
-                CommentRow.author_id == comment.author_id,
-                CommentRow.status == Status.PUBLISHED,
-                CommentRow.id != comment.id,
-            )
-        )
-        or 0
-    )
-
-
-def _history(session: Session, revision: Revision) -> tuple[Earlier, ...]:
-    rows = session.execute(
-        select(Revision.content_key, Revision.received_at)
-        .where(
-            Revision.author_id == revision.author_id,
-            Revision.received_at > revision.received_at - HISTORY,
-            Revision.received_at <= revision.received_at,
-            Revision.comment_id != revision.comment_id,
-        )
-        .order_by(Revision.received_at.desc())
-        .limit(HISTORY_MOST)
-    )
-    return tuple(
-        Earlier(key, (revision.received_at - received).total_seconds()) for key, received in rows
-    )
