@@ -213,9 +213,7 @@ def test_a_disabled_endpoint_keeps_what_it_is_owed(chief, held, rt) -> None:
 
 def test_people_are_added_limited_disabled_and_given_new_passwords(chief, browse, rt, site) -> None:
     sites.add_site(rt, "weekly", "The Weekly", by="test")
-    page = chief.post(
-        "/settings/people", email="new@x.example", role="moderator", sites=["weekly"]
-    )
+    page = chief.post("/settings/people", email="new@x.example", role="moderator", sites=["weekly"])
     password = re.search(r"<code>([\w-]{12,})</code>", page.text)[1]
     assert password not in chief.get("/settings/people").text
     newcomer = browse()
