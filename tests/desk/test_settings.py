@@ -55,7 +55,7 @@ def chief(browse):
 
 
 def test_a_published_threshold_decides_the_next_comment(chief, held) -> None:
-    answer = chief.post(POLICY, **fields(**{"thresholds.toxicity.reject": "0.5"}))
+    answer = chief.post(POLICY, **fields(**{"thresholds.toxicity.reject": "0.9"}))
 
     assert "Version 2 is in force" in text_of(answer)
     assert "thresholds › toxicity › reject" in text_of(answer)
@@ -91,7 +91,7 @@ def test_what_is_wrong_is_explained_and_what_was_typed_is_kept(
 def test_trying_a_draft_shows_counts_and_writes_nothing(chief, held, rt) -> None:
     held.post(submitted("c-2", body=FRIENDLY))
 
-    answer = chief.post(POLICY, **fields("try", **{"thresholds.toxicity.reject": "0.5"}))
+    answer = chief.post(POLICY, **fields("try", **{"thresholds.toxicity.reject": "0.9"}))
 
     said = text_of(answer)
     assert "Of the newest 2 comments" in said
