@@ -22,6 +22,8 @@ from moderation.store import migrating
 from moderation.store.tables import Base
 from tests.builders import NewsSite
 
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+"""Labelled comments beside the checkout; a user has none, and what needs them skips."""
 IN_CI = os.environ.get("CI") == "true"
 
 

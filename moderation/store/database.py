@@ -38,7 +38,12 @@ class Sessions:
 def open_database(url: str) -> Sessions:
     """Connect to a database by URL. Connects lazily: a database that is down raises later."""
     url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"), **_pool(url))
+    engine = create_engine(
+        url,
+        pool_pre_ping=not url.startswith("sqlite"),
+        hide_parameters=True,  # an error must not carry a reader's words into the log
+        **_pool(url),
+    )
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -10,7 +10,12 @@ from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from moderation.core.viewer import Viewer
-from moderation.store.reading import shown_decision, standing_answer
+from moderation.store.reading import (
+    shown_article,
+    shown_author,
+    shown_decision,
+    standing_answer,
+)
 from moderation.store.sites import visible_to
 from moderation.store.tables import Article, Comment, DecisionRow, Report, Revision, Site
 from moderation.wire import instant
@@ -129,17 +134,8 @@ def _shown_item(session: Session, comment: Comment, now: datetime) -> dict[str, 
         "format": revision.format,
         "submitted_at": instant(revision.submitted_at or revision.received_at),
         "parent_id": comment.parent_external_id,
-        "article": {
-            "id": comment.article.external_id,
-            "title": comment.article.title,
-            "url": comment.article.url,
-            "section": comment.article.section,
-        },
-        "author": {
-            "id": comment.author.given_id,
-            "name": comment.author.name,
-            "role": comment.author.role,
-        },
+        "article": shown_article(comment.article),
+        "author": shown_author(comment.author),
         "waiting_since": instant(comment.waiting_since),
         "urgency": round(comment.urgency, 4),
         "escalated": comment.escalated,

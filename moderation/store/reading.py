@@ -14,6 +14,7 @@ from moderation.store.ledger import STATUS_AFTER
 from moderation.store.tables import (
     Article,
     AssessmentRow,
+    Author,
     Comment,
     DecisionRow,
     Delivery,
@@ -63,18 +64,26 @@ def event_data(session: Session, decision: DecisionRow) -> dict[str, Any]:
         .where(Comment.id == decision.comment_id)
         .options(joinedload(Comment.article), joinedload(Comment.author))
     ).one()
-    article = comment.article
     return answer(session, comment, decision.revision, decision) | {
-        "article": {
-            "id": article.external_id,
-            "title": article.title,
-            "url": article.url,
-            "section": article.section,
-        },
+        "article": shown_article(comment.article),
         "author": {"id": comment.author.given_id},
         "parent_id": comment.parent_external_id,
         "seq": decision.seq,
     }
+
+
+def shown_article(article: Article) -> dict[str, Any]:
+    return {
+        "id": article.external_id,
+        "title": article.title,
+        "url": article.url,
+        "section": article.section,
+    }
+
+
+def shown_author(author: Author) -> dict[str, Any]:
+    """An author as moderators and the site see them: no address, no e-mail."""
+    return {"id": author.given_id, "name": author.name, "role": author.role}
 
 
 def shown_decision(decision: DecisionRow, body: str) -> dict[str, Any]:
@@ -128,17 +137,8 @@ def whole_comment(session: Session, comment: Comment) -> dict[str, Any]:
         "site": comment.site.slug,
         "parent_id": comment.parent_external_id,
         "seq": comment.seq,
-        "article": {
-            "id": comment.article.external_id,
-            "title": comment.article.title,
-            "url": comment.article.url,
-            "section": comment.article.section,
-        },
-        "author": {
-            "id": comment.author.given_id,
-            "name": comment.author.name,
-            "role": comment.author.role,
-        },
+        "article": shown_article(comment.article),
+        "author": shown_author(comment.author),
         "revisions": [_shown_revision(session, revision) for revision in revisions],
         "decisions": [
             shown_decision(decision, bodies[decision.revision])

@@ -3,16 +3,14 @@
 import csv
 import gzip
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from moderation.flows import sites
 from moderation.flows.delivery import deliver_due
 from tests.builders import NewsSite, submitted
+from tests.conftest import DATA
 from tests.receiver import Receiver, serve
-
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 @pytest.fixture(scope="module")

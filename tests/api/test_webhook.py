@@ -606,3 +606,16 @@ def test_a_database_that_was_never_migrated_is_503(site: NewsSite, rt) -> None:
 
 def test_sites_and_policies_are_made_together(site: NewsSite, rt) -> None:
     assert stored(rt, Site) == stored(rt, PolicyVersion) == 1
+
+
+def test_no_word_of_a_reader_reaches_the_log_when_the_database_fails(site, rt, caplog) -> None:
+    with rt.sessions.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE revision RENAME TO revision_away")
+    try:
+        assert site.post(submitted(body="Very private words")).status_code == 503
+    finally:
+        with rt.sessions.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE revision_away RENAME TO revision")
+
+    assert caplog.text
+    assert "private" not in caplog.text

@@ -1,15 +1,12 @@
 import csv
 import gzip
-import os
-from pathlib import Path
 
 import pytest
 
 from moderation.checks.profanity import ProfanityCheck
 from moderation.core.comment import Comment, Format, Words
 from tests.checks.contract import CheckContract
-
-DATA = Path(os.environ.get("COPYDESK_DATA", "shared/data"))
+from tests.conftest import DATA
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +131,7 @@ def test_stars_of_markdown_hide_nothing(check: ProfanityCheck):
 def test_few_harmless_comments_are_flagged(check: ProfanityCheck, name: str, limit: float):
     path = DATA / f"{name}.csv.gz"
     if not path.exists():
-        pytest.skip(f"the labelled data {name} is not here (COPYDESK_DATA)")
+        pytest.skip(f"the labelled data {name} is not beside this checkout")
     with gzip.open(path, "rt", encoding="utf-8") as file:
         texts = [row["text"] for row in csv.DictReader(file) if row["toxic"] in ("0", "0.0")]
     flagged = sum(bool(check.score(Comment(text)).findings) for text in texts)
