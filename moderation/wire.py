@@ -38,7 +38,7 @@ REVIEW_REASONS = (
     "privacy",
     "other",
 )
-"""Why a person decides; a rejection must name one."""
+"""Why a person decides. The desk asks for one with each rejection."""
 
 ID = validate.Length(min=1, max=200)
 NAME = validate.Length(max=500)
@@ -183,11 +183,6 @@ class DecisionOrderSchema(Schema):
     note = Text(allow_none=True, validate=validate.Length(max=5000))
     revision = fields.Integer(required=True, strict=True, validate=validate.Range(min=1))
     seen = Text(allow_none=True, metadata={"description": "The newest decision that was seen"})
-
-    @validates_schema
-    def rejection_has_a_reason(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if data.get("action") == "reject" and not data.get("reason"):
-            raise ValidationError("a rejection names its reason", "reason")
 
 
 class ClaimOrderSchema(Schema):
