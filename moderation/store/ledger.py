@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, joinedload
 
 from moderation.core.comment import Assessment, Status, Submission
+from moderation.core.decision import raised_by_report
 from moderation.store.tables import (
     Article,
     AssessmentRow,
@@ -128,7 +129,7 @@ def record(session: Session, comment: Comment, entry: Entry) -> DecisionRow:
     """Append a decision, move the comment's status, and owe the site its events.
 
     `comment` must be locked in this transaction. A decision by a person closes the
-    open reports.
+    open reports; what a policy publishes waits for a moderator while there are any.
     """
     comment.seq += 1
     decision = DecisionRow(
@@ -150,6 +151,9 @@ def record(session: Session, comment: Comment, entry: Entry) -> DecisionRow:
         comment.claimed_by = comment.claimed_until = None
     else:
         _leave_queue(comment)
+        if entry.action == "publish" and _has_open_reports(session, comment):
+            comment.waiting_since = entry.decided_at
+            comment.urgency = raised_by_report(entry.urgency, newly=True)
     _owe_events(session, comment, decision)
     return decision
 
@@ -198,6 +202,17 @@ def reopen_reports(session: Session, comment: Comment, taken_back: DecisionRow) 
     )
     if reopened and comment.waiting_since is None and comment.status == Status.PUBLISHED:
         comment.waiting_since = taken_back.decided_at
+
+
+def _has_open_reports(session: Session, comment: Comment) -> bool:
+    return (
+        session.scalar(
+            select(Report.id)
+            .where(Report.comment_id == comment.id, Report.closed_at.is_(None))
+            .limit(1)
+        )
+        is not None
+    )
 
 
 def _rows_touched(session: Session, statement: Executable) -> int:

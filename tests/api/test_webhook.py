@@ -324,6 +324,20 @@ def test_a_report_queues_a_published_comment_and_leaves_it_visible(site: NewsSit
     assert item["reports"] == [{"reason": "rude", "note": "Look"}]
 
 
+def test_a_report_outlives_an_edit_and_one_that_came_too_early(site: NewsSite, rt) -> None:
+    def queued() -> list[str]:
+        return [i["id"] for i in site.call("GET", "/v1/queue").get_json()["items"]]
+
+    site.post(submitted(), deadline_ms=0)
+    early = site.post(event("comment.reported", id="c-1", reporter={"id": "u-9"}))
+    assert early.status_code == 202
+    complete_due(rt)
+    assert (site.comment("c-1")["status"], queued()) == ("published", ["c-1"])
+
+    site.post(submitted(body="Other fine words") | {"type": "comment.edited"})
+    assert (site.comment("c-1")["status"], queued()) == ("published", ["c-1"])
+
+
 def test_one_reader_counts_once(site: NewsSite, rt) -> None:
     site.post(submitted())
     for _ in range(3):
