@@ -70,9 +70,14 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("migrated_file"), path)
         yield f"sqlite:///{path}"
         return
-    url = request.getfixturevalue("migrated_server")
-    yield url
-    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    yield request.getfixturevalue("postgresql_url")
+
+
+@pytest.fixture
+def postgresql_url(migrated_server: str) -> Iterator[str]:
+    """The run's PostgreSQL database, emptied afterwards."""
+    yield migrated_server
+    engine = create_engine(migrated_server.replace("postgresql://", "postgresql+psycopg://", 1))
     with engine.begin() as connection:
         names = ", ".join(table.name for table in Base.metadata.sorted_tables)
         connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))

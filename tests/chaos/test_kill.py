@@ -85,7 +85,7 @@ def test_what_was_accepted_survives_kill_9(kind: str, tmp_path: Path, request) -
     dice = random.Random(SEED)
     environ = {}
     if kind == "postgresql":
-        environ["DATABASE_URL"] = request.getfixturevalue("database_of_its_own")
+        environ["DATABASE_URL"] = request.getfixturevalue("postgresql_url")
     server = Server(tmp_path, environ)
     receiver = Receiver()
     listening = serve(receiver)
@@ -116,11 +116,6 @@ def test_what_was_accepted_survives_kill_9(kind: str, tmp_path: Path, request) -
     assert server.stop() == 0
     listening.shutdown()
     report(url, accepted, receiver)
-
-
-@pytest.fixture
-def database_of_its_own(migrated_server: str):
-    return migrated_server
 
 
 def all_settled(url: str) -> bool:
