@@ -36,7 +36,7 @@ SCHEDULE = tuple(
 """Waits between attempts, from the Standard Webhooks specification: about three days."""
 JITTER = 0.2
 RETRY_AFTER_MOST = timedelta(hours=24)
-LEASE_BEYOND_TIMEOUT = timedelta(seconds=30)
+LEASE_BEYOND_TIMEOUT = timedelta(seconds=10)
 BATCH = 32
 SENDERS = 8
 
