@@ -7,6 +7,7 @@ stranger can't lock a moderator out.
 """
 
 import hashlib
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from moderation.store.tables import (
     SiteSecret,
 )
 
+EMAIL = re.compile(r"[^@\s\x00]+@[^@\s\x00]+")
 PASSWORD_LEAST = 10
 FAILURES_MOST = 10
 FAILURE_WINDOW = timedelta(minutes=15)
@@ -77,16 +79,19 @@ def add_person(
 ) -> None:
     """Make a moderator or an admin; without `sites` they see every site. Raises Invalid."""
     email = email.strip().lower()
-    if email.count("@") != 1 or email.startswith("@") or email.endswith("@") or len(email) > 254:
+    if not EMAIL.fullmatch(email) or not email.isprintable() or len(email) > 254:
         raise Invalid(("#/email", f"{email!r} is not an e-mail address"))
     if role not in list(PersonRole):
         raise Invalid(("#/role", f"{role!r} is not one of {', '.join(PersonRole)}"))
+    name = name.strip() or email.split("@")[0]
+    if not name.isprintable() or len(name) > 200:
+        raise Invalid(("#/name", "must be one line of at most 200 printable characters"))
     _refuse_weak(password, email)
     try:
         with rt.sessions.write() as session:
             person = Person(
                 email=email,
-                name=name.strip() or email.split("@")[0],
+                name=name,
                 role=role,
                 password_hash=hasher.hash(password),
                 must_change_password=must_change_password,

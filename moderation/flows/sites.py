@@ -24,6 +24,8 @@ from moderation.wire import EVENT_TYPES
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 OVERLAP = timedelta(hours=24)
 """How long the old secret is taken beside a new one."""
+NAME_MOST = 200
+"""Characters of a site's or a key's name."""
 
 
 def add_site(
@@ -36,12 +38,11 @@ def add_site(
     """
     if not SLUG.fullmatch(slug):
         raise Invalid(("#/slug", f"{slug!r}: use 1 to 63 lower-case letters, digits and dashes"))
-    if not name.strip():
-        raise Invalid(("#/name", "must not be empty"))
+    name = _name(name)
     now = rt.now()
     try:
         with rt.sessions.write() as session:
-            site = Site(slug=slug, name=name.strip(), created_at=now)
+            site = Site(slug=slug, name=name, created_at=now)
             session.add(site)
             session.flush()
             add_version(session, site.id, 1, DEFAULT, by=by, note="The default policy", now=now)
@@ -60,11 +61,10 @@ def add_site(
 
 def change_site(rt: Runtime, slug: str, *, name: str, allow_bearer: bool) -> None:
     """Rename a site, or let its webhook take an API key in place of a signature."""
-    if not name.strip():
-        raise Invalid(("#/name", "must not be empty"))
+    name = _name(name)
     with rt.sessions.write() as session:
         site = _site(session, slug)
-        site.name, site.allow_bearer = name.strip(), allow_bearer
+        site.name, site.allow_bearer = name, allow_bearer
 
 
 def rotate_secret(rt: Runtime, slug: str) -> str:
@@ -84,17 +84,17 @@ def add_key(rt: Runtime, slug: str, name: str, scopes: Iterable[str]) -> str:
     chosen = frozenset(Scope(scope) for scope in scopes if scope in list(Scope))
     if not chosen:
         raise Invalid(("#/scopes", f"choose at least one of {', '.join(Scope)}"))
-    if not name.strip():
-        raise Invalid(("#/name", "must not be empty"))
+    name = _name(name)
     with rt.sessions.write() as session:
-        return _add_key(rt, session, name.strip(), chosen, site_id=_site(session, slug).id)
+        return _add_key(rt, session, name, chosen, site_id=_site(session, slug).id)
 
 
 def revoke_key(rt: Runtime, slug: str, key_id: int) -> None:
     with rt.sessions.write() as session:
         site = _site(session, slug)
-        key = session.get(APIKey, key_id)
-        if key is None or key.site_id != site.id:
+        keys = session.scalars(select(APIKey).where(APIKey.site_id == site.id))
+        key = next((key for key in keys if key.id == key_id), None)
+        if key is None:
             raise NotFound(f"there is no key {key_id}")
         key.revoked_at = key.revoked_at or rt.now()
 
@@ -110,8 +110,9 @@ def switch_endpoint(rt: Runtime, slug: str, endpoint_id: int, *, on: bool) -> No
     now = rt.now()
     with rt.sessions.write() as session:
         site = _site(session, slug)
-        endpoint = session.get(Endpoint, endpoint_id)
-        if endpoint is None or endpoint.site_id != site.id:
+        endpoints = session.scalars(select(Endpoint).where(Endpoint.site_id == site.id))
+        endpoint = next((found for found in endpoints if found.id == endpoint_id), None)
+        if endpoint is None:
             raise NotFound(f"there is no endpoint {endpoint_id}")
         endpoint.disabled_at = None if on else now
         endpoint.disabled_why = None if on else "switched off by an admin"
@@ -182,15 +183,15 @@ def _add_endpoint(
     events: tuple[str, ...],
     secret: str | None = None,
 ) -> dict[str, Any]:
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    url = url.strip()
+    if not _is_web_address(url):
         raise Invalid(("#/url", f"{url!r} is not an http or https address"))
     unknown = [event for event in events if event not in EVENT_TYPES]
     if unknown:
         raise Invalid(("#/events", f"{unknown[0]!r} is not one of {', '.join(EVENT_TYPES)}"))
     endpoint = Endpoint(
         site_id=site_id,
-        url=url.strip(),
+        url=url,
         events=list(events),
         secret=secret or new_secret(),
         created_at=rt.now(),
@@ -198,6 +199,27 @@ def _add_endpoint(
     session.add(endpoint)
     session.flush()
     return {"id": endpoint.id, "url": endpoint.url, "secret": endpoint.secret}
+
+
+def _is_web_address(url: str) -> bool:
+    """Whether a POST could be sent there, as far as the address itself tells."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # a ValueError where it is none
+    except ValueError:
+        return False
+    plain = url.isprintable() and " " not in url and len(url) <= 2000
+    return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+
+
+def _name(name: str) -> str:
+    """A name as it is kept: printable (PostgreSQL takes no NUL), and short enough to read."""
+    name = name.strip()
+    if not name:
+        raise Invalid(("#/name", "must not be empty"))
+    if not name.isprintable() or len(name) > NAME_MOST:
+        raise Invalid(("#/name", f"must be one line of at most {NAME_MOST} printable characters"))
+    return name
 
 
 def _site(session: Session, slug: str) -> Site:

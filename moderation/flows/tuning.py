@@ -23,6 +23,8 @@ from moderation.wire import dump_reason, load_assessment, reasons_with_words
 SIMULATED_MOST = 5_000
 """Newest comments that a simulation looks at."""
 EXAMPLES = 20
+NOTE_MOST = 500
+"""Characters of a version's note."""
 
 
 def sites_with_policies(rt: Runtime, viewer: Viewer) -> list[tuple[Site, PolicyVersion]]:
@@ -68,6 +70,8 @@ def publish(
     Raises NotFound, Invalid (with pointers), Stale where another version is in force.
     """
     policy = _parsed_draft(document)
+    if len(note) > NOTE_MOST or "\0" in note:
+        raise Invalid(("#/note", f"must be text of at most {NOTE_MOST} characters"))
     try:
         with rt.sessions.write() as session:
             site_id = _site(session, viewer, site).id
