@@ -80,7 +80,8 @@ class Watched:
         self.open("/login")
         self.page.fill("[name=email]", email)
         self.page.fill("[name=password]", password)
-        self.page.click("main button")
+        with self.page.expect_navigation():  # else the next `open` may cut the login short
+            self.page.click("main button")
 
     def choose_password(self, old: str) -> None:
         self.page.wait_for_selector("[name=again]")
