@@ -13,7 +13,8 @@ def leave_comment(reader, body: str, article: str = "bridge") -> None:
     reader.open(f"/demo/{article}")
     reader.page.fill(".leave [name=name]", "Ann")
     reader.page.fill(".leave [name=body]", body)
-    reader.page.click("text=Post comment")
+    with reader.page.expect_navigation():
+        reader.page.click("text=Post comment")
 
 
 def test_the_front_page_leads_everywhere(watched) -> None:
@@ -176,5 +177,6 @@ def test_a_moderator_sees_no_settings_and_logging_out_ends_it(watched) -> None:
     expect(watched.page.get_by_text("Only admins see the settings")).to_be_visible()
     watched.shot("forbidden")
     watched.page.click("text=Log out")
+    watched.page.wait_for_url("**/login")
     watched.open("/desk")
     assert "/login" in watched.page.url
