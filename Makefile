@@ -12,7 +12,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-# On Linux without a GPU: make test TORCH_ARGS="--index-url https://download.pytorch.org/whl/cpu"
+# On Linux without a GPU, --index-url of an index of CPU builds spares gigabytes.
 TORCH_ARGS ?=
 TORCH := $(shell sed -n 's/^torch==\([^ ;]*\).*/torch==\1/p' requirements.txt)
 
