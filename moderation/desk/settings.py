@@ -164,6 +164,8 @@ def deliveries() -> Any:
 def replay() -> Any:
     """Send one delivery again, or all of a site's that did not arrive."""
     id, slug = request.form.get("id", type=int), request.form.get("site") or None
+    if "id" in request.form and id is None:
+        raise NotFound("there is no delivery of that number")
     due = delivery.replay(runtime(), ids=[id] if id else (), site=slug, failed=id is None)
     flash(f"{due} {'delivery is' if due == 1 else 'deliveries are'} due again.", "good")
     return redirect(url_for("settings.deliveries", site=slug), 303)
