@@ -24,7 +24,12 @@ def add(email: str, role: str, sites: tuple[str, ...], password_stdin: bool, as_
     given = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
     password = secrets.token_urlsafe(12) if given is None else given
     access.add_person(
-        runtime(), email, role, password=password, sites=sites, must_change_password=given is None
+        runtime(),
+        email,
+        role,
+        password=password,
+        sites=sites or None,
+        must_change_password=given is None,
     )
     made = {"email": email.strip().lower(), "role": role}
     show(made if given is not None else made | {"password": password}, as_json)

@@ -39,3 +39,7 @@ class Viewer:
 
     def sees(self, site_id: int) -> bool:
         return self.site_ids is None or site_id in self.site_ids
+
+
+OPERATOR = Viewer("the operator", frozenset(Scope), is_admin=True)
+"""Whoever has the command line: they have the database too. No request is ever theirs."""

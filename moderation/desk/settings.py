@@ -16,8 +16,6 @@ from moderation.wire import EVENT_TYPES
 bp = pages("settings", "/settings")
 policies.register(bp)
 
-STATUSES = ("pending", "delivered", "dead", "withheld")
-
 
 @bp.get("")
 @admins_only
@@ -30,7 +28,8 @@ def overview() -> Any:
         "settings/overview.html",
         sites=slugs,
         counts=counts,
-        people=access.people(rt),
+        people=access.people(rt, viewer=viewer()),
+        may_add=viewer().site_ids is None,
         checks=rt.checks,
         scored=sorted(policies.scored_attributes(rt.checks)),
     )
@@ -48,6 +47,7 @@ def add_site() -> Any:
             form.get("name", ""),
             callback=form.get("callback", "").strip() or None,
             by=viewer().actor,
+            viewer=viewer(),
         )
     except Invalid as error:
         flash_error(error)
@@ -65,26 +65,27 @@ def site(slug: str) -> Any:
 @admins_only
 def change_site(slug: str) -> Any:
     """Whatever the site's page orders: `do` says what."""
-    form, rt = request.form, runtime()
+    form, rt, me = request.form, runtime(), viewer()
     made: dict[str, Any] = {}
     try:
         match form.get("do"):
             case "rename":
-                bearer = bool(form.get("allow_bearer"))
-                sites.change_site(rt, slug, name=form.get("name", ""), allow_bearer=bearer)
+                name, bearer = form.get("name", ""), bool(form.get("allow_bearer"))
+                sites.change_site(rt, slug, name=name, allow_bearer=bearer, viewer=me)
             case "rotate":
-                made = {"webhook_secret": sites.rotate_secret(rt, slug)}
+                made = {"webhook_secret": sites.rotate_secret(rt, slug, viewer=me)}
             case "add_key":
-                key = sites.add_key(rt, slug, form.get("name", ""), form.getlist("scopes"))
-                made = {"api_key": key}
+                name, scopes = form.get("name", ""), form.getlist("scopes")
+                made = {"api_key": sites.add_key(rt, slug, name, scopes, viewer=me)}
             case "revoke_key":
-                sites.revoke_key(rt, slug, form.get("id", 0, type=int))
+                sites.revoke_key(rt, slug, form.get("id", 0, type=int), viewer=me)
             case "add_endpoint":
-                added = sites.add_endpoint(rt, slug, form.get("url", ""), form.getlist("events"))
+                url, events = form.get("url", ""), form.getlist("events")
+                added = sites.add_endpoint(rt, slug, url, events, viewer=me)
                 made = {"endpoint": added["url"], "endpoint_secret": added["secret"]}
             case "endpoint_on" | "endpoint_off" as switch:
                 id = form.get("id", 0, type=int)
-                sites.switch_endpoint(rt, slug, id, on=switch == "endpoint_on")
+                sites.switch_endpoint(rt, slug, id, on=switch == "endpoint_on", viewer=me)
             case _:
                 raise NotFound("there is nothing of that kind to do")
     except Invalid as error:
@@ -114,8 +115,9 @@ def add_person() -> Any:
             form.get("email", ""),
             form.get("role", ""),
             name=form.get("name", ""),
-            sites=form.getlist("sites"),
+            sites=_reach(),
             password=password,
+            viewer=viewer(),
         )
     except Invalid as error:
         return _people_page(given=form, wrong=field_errors(error)), 422
@@ -125,20 +127,16 @@ def add_person() -> Any:
 @bp.post("/people/<int:person_id>")
 @admins_only
 def change_person(person_id: int) -> Any:
-    """Change a person's role, sites or access, or give a new first password."""
-    form = request.form
+    """Change a person's role and sites, shut them out or in, or give a new first password."""
+    form, rt, me = request.form, runtime(), viewer()
     try:
         if form.get("do") == "reset":
-            password = access.reset_password(runtime(), person_id)
+            password = access.reset_password(rt, person_id, viewer=me)
             return _people_page(made={"email": form.get("email", ""), "password": password})
-        access.change_person(
-            runtime(),
-            viewer(),
-            person_id,
-            role=form.get("role", ""),
-            sites=form.getlist("sites"),
-            disabled=bool(form.get("disabled")),
-        )
+        if form.get("disabled") or form.get("do") == "enable":
+            access.switch_person(rt, me, person_id, on=not form.get("disabled"))
+        else:
+            access.change_person(rt, me, person_id, role=form.get("role", ""), sites=_reach())
         flash("Saved.", "good")
     except (Invalid, Forbidden) as error:
         flash_error(error)
@@ -150,11 +148,14 @@ def change_person(person_id: int) -> Any:
 def deliveries() -> Any:
     """What the sites were told, and what did not arrive."""
     chosen = {name: request.args.get(name) or None for name in ("site", "status")}
+    rows = delivery.listed(
+        runtime(), site=chosen["site"], status=chosen["status"], limit=100, viewer=viewer()
+    )
     return render_template(
         "settings/deliveries.html",
-        rows=delivery.listed(runtime(), limit=100, **chosen),
+        rows=rows,
         chosen=chosen,
-        statuses=STATUSES,
+        statuses=delivery.STATUSES,
         sites=tuning.sites_with_policies(runtime(), viewer()),
     )
 
@@ -166,7 +167,8 @@ def replay() -> Any:
     id, slug = request.form.get("id", type=int), request.form.get("site") or None
     if "id" in request.form and id is None:
         raise NotFound("there is no delivery of that number")
-    due = delivery.replay(runtime(), ids=[id] if id else (), site=slug, failed=id is None)
+    ids = () if id is None else (id,)
+    due = delivery.replay(runtime(), ids=ids, site=slug, failed=id is None, viewer=viewer())
     flash(f"{due} {'delivery is' if due == 1 else 'deliveries are'} due again.", "good")
     return redirect(url_for("settings.deliveries", site=slug), 303)
 
@@ -174,13 +176,18 @@ def replay() -> Any:
 def _site_page(slug: str, made: dict[str, Any] | None = None) -> Any:
     return render_template(
         "settings/site.html",
-        **sites.site_details(runtime(), slug),
+        **sites.site_details(runtime(), slug, viewer=viewer()),
         made=made,
         scopes=list(Scope),
         events=EVENT_TYPES,
         base_url=runtime().settings.base_url,
-        rows=delivery.listed(runtime(), site=slug, limit=10),
+        rows=delivery.listed(runtime(), site=slug, limit=10, viewer=viewer()),
     )
+
+
+def _reach() -> list[str] | None:
+    """The sites that a person's form gives: None for all, which it must say in so many words."""
+    return None if request.form.get("reach") == "all" else request.form.getlist("sites")
 
 
 def _people_page(
@@ -188,7 +195,8 @@ def _people_page(
 ) -> Any:
     return render_template(
         "settings/people.html",
-        people=access.people(runtime()),
+        people=access.people(runtime(), viewer=viewer()),
+        everywhere=viewer().site_ids is None,
         sites=tuning.sites_with_policies(runtime(), viewer()),
         roles=list(PersonRole),
         made=made,

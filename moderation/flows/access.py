@@ -4,6 +4,10 @@ A login is a row (`person_session`), so that logging out, a new password or disa
 person ends it at once: a signed cookie alone would go on being good. Passwords are
 kept by argon2id. Guessing is slowed by account and address together, so that a
 stranger can't lock a moderator out.
+
+An admin of some sites rules over the people of these sites only: they grant no site
+that they don't see, and who has other sites besides is shown to them but not theirs
+to change (a new password would be a way in there). Without a `viewer` it is the operator.
 """
 
 import hashlib
@@ -20,10 +24,13 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from moderation.core.viewer import SCOPES_OF, PersonRole, Scope, Viewer
+from moderation.core.viewer import OPERATOR, SCOPES_OF, PersonRole, Scope, Viewer
 from moderation.flows.errors import Forbidden, Invalid, ModerationError, NotFound
 from moderation.flows.runtime import Runtime
+from moderation.store.people import Colleague, colleague, colleagues
+from moderation.store.sites import site_by_slug
 from moderation.store.tables import (
+    ID_MOST,
     APIKey,
     LoginFailure,
     Person,
@@ -35,6 +42,7 @@ from moderation.store.tables import (
 
 EMAIL = re.compile(r"[^@\s\x00]+@[^@\s\x00]+")
 PASSWORD_LEAST = 10
+NO_SITE = "choose all sites, or at least one"
 FAILURES_MOST = 10
 FAILURE_WINDOW = timedelta(minutes=15)
 SESSION_MOST = timedelta(hours=24)
@@ -74,10 +82,16 @@ def add_person(
     *,
     password: str,
     name: str = "",
-    sites: Iterable[str] = (),
+    sites: Iterable[str] | None = None,
     must_change_password: bool = True,
+    viewer: Viewer = OPERATOR,
 ) -> None:
-    """Make a moderator or an admin; without `sites` they see every site. Raises Invalid."""
+    """Make a moderator or an admin.
+
+    sites  slugs of the sites that they shall see, at least one; None is every site
+
+    Raises Invalid.
+    """
     email = email.strip().lower()
     if not EMAIL.fullmatch(email) or not email.isprintable() or len(email) > 254:
         raise Invalid(("#/email", f"{email!r} is not an e-mail address"))
@@ -99,49 +113,60 @@ def add_person(
             )
             session.add(person)
             session.flush()
-            _limit_to(session, person, sites)
+            _limit_to(session, viewer, person, sites)
     except IntegrityError:
         raise Invalid(("#/email", f"there is a person {email} already")) from None
 
 
 def change_person(
-    rt: Runtime, viewer: Viewer, person_id: int, *, role: str, sites: Iterable[str], disabled: bool
+    rt: Runtime, viewer: Viewer, person_id: int, *, role: str, sites: Iterable[str] | None
 ) -> None:
-    """Change what a person may do. Nobody disables or demotes themselves. Raises Invalid."""
-    if role not in list(PersonRole):
-        raise Invalid(("#/role", f"{role!r} is not one of {', '.join(PersonRole)}"))
-    if person_id == viewer.person_id and (disabled or role != PersonRole.ADMIN):
-        raise Forbidden("you can't disable or demote yourself")
+    """Change a person's role and sites (None is every site). Nobody demotes themselves.
+
+    Raises Invalid, NotFound, Forbidden.
+    """
     with rt.sessions.write() as session:
-        person = _person(session, person_id)
+        person = _person(session, viewer, person_id)
+        if role not in list(PersonRole):
+            raise Invalid(("#/role", f"{role!r} is not one of {', '.join(PersonRole)}"))
+        if person_id == viewer.person_id and role != PersonRole.ADMIN:
+            raise Forbidden("you can't disable or demote yourself")
         person.role = role
-        person.disabled_at = (person.disabled_at or rt.now()) if disabled else None
-        _limit_to(session, person, sites)
-        if disabled:
+        _limit_to(session, viewer, person, sites)
+
+
+def switch_person(rt: Runtime, viewer: Viewer, person_id: int, *, on: bool) -> None:
+    """Disable a person, whose logins end at once, or let them in again. Never oneself.
+
+    Raises NotFound, Forbidden.
+    """
+    with rt.sessions.write() as session:
+        person = _person(session, viewer, person_id)
+        if person_id == viewer.person_id and not on:
+            raise Forbidden("you can't disable or demote yourself")
+        person.disabled_at = None if on else (person.disabled_at or rt.now())
+        if not on:
             _end_sessions(session, person)
 
 
-def reset_password(rt: Runtime, person_id: int) -> str:
-    """A new one-time password for a person, who must change it; ends their logins."""
+def reset_password(rt: Runtime, person_id: int, *, viewer: Viewer = OPERATOR) -> str:
+    """A new one-time password for a person, who must change it; ends their logins.
+
+    Raises NotFound, Forbidden.
+    """
     password = secrets.token_urlsafe(12)
     with rt.sessions.write() as session:
-        person = _person(session, person_id)
+        person = _person(session, viewer, person_id)
         person.password_hash = hasher.hash(password)
         person.must_change_password = True
         _end_sessions(session, person)
     return password
 
 
-def people(rt: Runtime) -> list[tuple[Person, list[str]]]:
-    """Everyone, by e-mail, with the slugs of the sites they are limited to."""
+def people(rt: Runtime, *, viewer: Viewer = OPERATOR) -> list[Colleague]:
+    """The people with a site that the viewer sees, by e-mail; an admin of all sees everyone."""
     with rt.sessions.read() as session:
-        found = session.scalars(select(Person).order_by(Person.email)).all()
-        limits: dict[int, list[str]] = {}
-        for person_id, slug in session.execute(
-            select(PersonSite.person_id, Site.slug).join(Site, Site.id == PersonSite.site_id)
-        ):
-            limits.setdefault(person_id, []).append(slug)
-        return [(person, sorted(limits.get(person.id, []))) for person in found]
+        return colleagues(session, viewer)
 
 
 def has_people(rt: Runtime) -> bool:
@@ -365,19 +390,34 @@ def _matches(password_hash: str, password: str) -> bool:
         return False
 
 
-def _limit_to(session: Session, person: Person, slugs: Iterable[str]) -> None:
+def _limit_to(
+    session: Session, viewer: Viewer, person: Person, slugs: Iterable[str] | None
+) -> None:
+    """Give a person these sites; None is every site, which only who has them all can give.
+
+    None chosen is refused, as it would be kept as no limit.
+    """
+    chosen = None if slugs is None else sorted(set(slugs))
+    if chosen is None and viewer.site_ids is not None:
+        raise Invalid(("#/sites", "only an admin of all sites can give all sites"))
+    if chosen == []:
+        raise Invalid(("#/sites", NO_SITE))
     session.execute(delete(PersonSite).where(PersonSite.person_id == person.id))
-    for slug in slugs:
-        site_id = session.scalar(select(Site.id).where(Site.slug == slug))
-        if site_id is None:
+    for slug in chosen or ():
+        site = site_by_slug(session, slug, viewer)
+        if site is None:
             raise Invalid(("#/sites", f"there is no site {slug!r}"))
-        session.add(PersonSite(person_id=person.id, site_id=site_id))
+        session.add(PersonSite(person_id=person.id, site_id=site.id))
 
 
-def _person(session: Session, person_id: int) -> Person:
-    person = session.get(Person, person_id)
-    if person is None:
+def _person(session: Session, viewer: Viewer, person_id: int) -> Person:
+    """A person whom the viewer may change: NotFound of other sites, Forbidden of more sites."""
+    person = session.get(Person, person_id) if 0 < person_id <= ID_MOST else None
+    seen = colleague(session, viewer, person) if person else None
+    if person is None or seen is None:
         raise NotFound(f"there is no person {person_id}")
+    if not seen.changeable:
+        raise Forbidden(f"{person.email} has other sites too; ask an admin who has them all")
     return person
 
 

@@ -16,15 +16,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, true, update
 from sqlalchemy.orm import Session, joinedload
 
+from moderation.core.viewer import OPERATOR, Viewer
 from moderation.flows.errors import NotFound
 from moderation.flows.runtime import Runtime
 from moderation.sender import Answered
 from moderation.signing import sign
 from moderation.store.reading import event_data, webhook_id
-from moderation.store.tables import DecisionRow, Delivery, Endpoint, Site
+from moderation.store.sites import site_by_slug
+from moderation.store.tables import ID_MOST, DecisionRow, Delivery, Endpoint
 from moderation.wire import instant
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ SCHEDULE = tuple(
 JITTER = 0.2
 RETRY_AFTER_MOST = timedelta(hours=24)
 LEASE_BEYOND_TIMEOUT = timedelta(seconds=10)
+STATUSES = ("pending", "delivered", "dead", "withheld")
 BATCH = 32
 SENDERS = 8
 
@@ -87,49 +90,61 @@ def retry_wait(attempts: int, retry_after: str | None, now: datetime) -> timedel
 
 
 def listed(
-    rt: Runtime, *, site: str | None = None, status: str | None = None, limit: int = 50
+    rt: Runtime,
+    *,
+    site: str | None = None,
+    status: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+    viewer: Viewer = OPERATOR,
 ) -> Sequence[Delivery]:
-    """Deliveries, newest first, with their endpoints."""
-    query = (
-        select(Delivery)
-        .join(Delivery.endpoint)
-        .join(Site, Site.id == Endpoint.site_id)
-        .options(joinedload(Delivery.endpoint))
-        .order_by(Delivery.id.desc())
-        .limit(limit)
-    )
-    if site:
-        query = query.where(Site.slug == site)
-    if status:
-        query = query.where(Delivery.status == status)
+    """Deliveries of the sites a viewer sees, newest first, with their endpoints.
+
+    before  only those with a smaller number: where the page before has ended
+
+    Raises NotFound where there is no such site for the viewer.
+    """
     with rt.sessions.read() as session:
+        query = (
+            select(Delivery)
+            .join(Delivery.endpoint)
+            .where(_of_sites(session, viewer, site))
+            .options(joinedload(Delivery.endpoint))
+            .order_by(Delivery.id.desc())
+            .limit(limit)
+        )
+        if status:
+            if status not in STATUSES:
+                return []
+            query = query.where(Delivery.status == status)
+        if before is not None:
+            query = query.where(Delivery.id < min(before, ID_MOST))
         return session.scalars(query).all()
 
 
 def replay(
-    rt: Runtime, *, ids: Sequence[int] = (), site: str | None = None, failed: bool = False
+    rt: Runtime,
+    *,
+    ids: Sequence[int] = (),
+    site: str | None = None,
+    failed: bool = False,
+    viewer: Viewer = OPERATOR,
 ) -> int:
     """Make deliveries due again: those named, or all of a site's that did not arrive.
 
-    Returns how many. Raises NotFound where a named one does not exist. An endpoint that
-    is disabled must be enabled first; its deliveries are left alone.
+    Returns how many. Raises NotFound where a named one, or the site, does not exist for
+    the viewer. An endpoint that is disabled must be enabled first; its deliveries are
+    left alone.
     """
     with rt.sessions.write() as session:
-        query = (
-            select(Delivery.id)
-            .join(Delivery.endpoint)
-            .join(Site, Site.id == Endpoint.site_id)
-            .where(Endpoint.disabled_at.is_(None))
-        )
+        mine = select(Delivery.id).join(Delivery.endpoint).where(_of_sites(session, viewer, site))
+        query = mine.where(Endpoint.disabled_at.is_(None))
         if ids:
-            unknown = set(ids) - set(
-                session.scalars(select(Delivery.id).where(Delivery.id.in_(ids)))
-            )
+            asked = [id for id in ids if 0 < id <= ID_MOST]
+            unknown = set(ids) - set(session.scalars(mine.where(Delivery.id.in_(asked))))
             if unknown:
                 raise NotFound(f"there is no delivery {min(unknown)}")
-            query = query.where(Delivery.id.in_(ids))
-        if site:
-            query = query.where(Site.slug == site)
+            query = query.where(Delivery.id.in_(asked))
         if failed:
             query = query.where(Delivery.status.in_(("dead", "withheld")))
         chosen = list(session.scalars(query))
@@ -140,6 +155,16 @@ def replay(
         )
     rt.wake.set()
     return len(chosen)
+
+
+def _of_sites(session: Session, viewer: Viewer, slug: str | None) -> ColumnElement[bool]:
+    """The condition that an endpoint is of a site: of the one named, or of any that is seen."""
+    if slug:
+        site = site_by_slug(session, slug, viewer)
+        if site is None:
+            raise NotFound(f"there is no site {slug!r}")
+        return Endpoint.site_id == site.id
+    return true() if viewer.site_ids is None else Endpoint.site_id.in_(viewer.site_ids)
 
 
 def _lease(rt: Runtime) -> list[Parcel]:

@@ -1,4 +1,8 @@
-"""Sites: made, given secrets and keys, told where to send events. By admins only."""
+"""Sites: made, given secrets and keys, told where to send events. By admins only.
+
+An admin who is limited to some sites sees and changes those, and makes none: to them
+every other site is one that does not exist. Without a `viewer` it is the operator.
+"""
 
 import hashlib
 import re
@@ -13,11 +17,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from moderation.core.policy import DEFAULT
-from moderation.core.viewer import Scope
-from moderation.flows.errors import Invalid, NotFound
+from moderation.core.viewer import OPERATOR, Scope, Viewer
+from moderation.flows.errors import Forbidden, Invalid, NotFound
 from moderation.flows.runtime import Runtime
 from moderation.signing import new_secret
 from moderation.store.policies import add_version
+from moderation.store.sites import site_by_slug
 from moderation.store.tables import APIKey, Delivery, Endpoint, Site, SiteSecret
 from moderation.wire import EVENT_TYPES
 
@@ -29,13 +34,21 @@ NAME_MOST = 200
 
 
 def add_site(
-    rt: Runtime, slug: str, name: str, *, callback: str | None = None, by: str
+    rt: Runtime,
+    slug: str,
+    name: str,
+    *,
+    callback: str | None = None,
+    by: str,
+    viewer: Viewer = OPERATOR,
 ) -> dict[str, Any]:
     """Make a site with the default policy, a webhook secret and an API key.
 
     The secrets are in the answer and can't be read again (but for the webhook's, by
-    admins). Raises Invalid.
+    admins). Raises Invalid; Forbidden to an admin of some sites only.
     """
+    if viewer.site_ids is not None:
+        raise Forbidden("only an admin of all sites makes sites")
     if not SLUG.fullmatch(slug):
         raise Invalid(("#/slug", f"{slug!r}: use 1 to 63 lower-case letters, digits and dashes"))
     name = _name(name)
@@ -59,18 +72,23 @@ def add_site(
         raise Invalid(("#/slug", f"there is a site {slug!r} already")) from None
 
 
-def change_site(rt: Runtime, slug: str, *, name: str, allow_bearer: bool) -> None:
-    """Rename a site, or let its webhook take an API key in place of a signature."""
+def change_site(
+    rt: Runtime, slug: str, *, name: str, allow_bearer: bool, viewer: Viewer = OPERATOR
+) -> None:
+    """Rename a site, or let its webhook take an API key in place of a signature.
+
+    Raises Invalid, NotFound.
+    """
     name = _name(name)
     with rt.sessions.write() as session:
-        site = _site(session, slug)
+        site = _site(session, viewer, slug)
         site.name, site.allow_bearer = name, allow_bearer
 
 
-def rotate_secret(rt: Runtime, slug: str) -> str:
-    """A new webhook secret; those in force go on for `OVERLAP`."""
+def rotate_secret(rt: Runtime, slug: str, *, viewer: Viewer = OPERATOR) -> str:
+    """A new webhook secret; those in force go on for `OVERLAP`. Raises NotFound."""
     with rt.sessions.write() as session:
-        site = _site(session, slug)
+        site = _site(session, viewer, slug)
         session.execute(
             update(SiteSecret)
             .where(SiteSecret.site_id == site.id, SiteSecret.expires_at.is_(None))
@@ -79,19 +97,22 @@ def rotate_secret(rt: Runtime, slug: str) -> str:
         return _add_secret(rt, session, site.id)
 
 
-def add_key(rt: Runtime, slug: str, name: str, scopes: Iterable[str]) -> str:
+def add_key(
+    rt: Runtime, slug: str, name: str, scopes: Iterable[str], *, viewer: Viewer = OPERATOR
+) -> str:
     """A new API key of a site; shown once. Raises Invalid, NotFound."""
     chosen = frozenset(Scope(scope) for scope in scopes if scope in list(Scope))
     if not chosen:
         raise Invalid(("#/scopes", f"choose at least one of {', '.join(Scope)}"))
     name = _name(name)
     with rt.sessions.write() as session:
-        return _add_key(rt, session, name, chosen, site_id=_site(session, slug).id)
+        return _add_key(rt, session, name, chosen, site_id=_site(session, viewer, slug).id)
 
 
-def revoke_key(rt: Runtime, slug: str, key_id: int) -> None:
+def revoke_key(rt: Runtime, slug: str, key_id: int, *, viewer: Viewer = OPERATOR) -> None:
+    """End a key of a site at once, for good. Raises NotFound."""
     with rt.sessions.write() as session:
-        site = _site(session, slug)
+        site = _site(session, viewer, slug)
         keys = session.scalars(select(APIKey).where(APIKey.site_id == site.id))
         key = next((key for key in keys if key.id == key_id), None)
         if key is None:
@@ -99,17 +120,21 @@ def revoke_key(rt: Runtime, slug: str, key_id: int) -> None:
         key.revoked_at = key.revoked_at or rt.now()
 
 
-def add_endpoint(rt: Runtime, slug: str, url: str, events: Iterable[str]) -> dict[str, Any]:
+def add_endpoint(
+    rt: Runtime, slug: str, url: str, events: Iterable[str], *, viewer: Viewer = OPERATOR
+) -> dict[str, Any]:
     """Register where events go; empty `events` means all. Raises Invalid, NotFound."""
     with rt.sessions.write() as session:
-        return _add_endpoint(rt, session, _site(session, slug).id, url, tuple(events))
+        return _add_endpoint(rt, session, _site(session, viewer, slug).id, url, tuple(events))
 
 
-def switch_endpoint(rt: Runtime, slug: str, endpoint_id: int, *, on: bool) -> None:
-    """Disable an endpoint, or enable it again; what was withheld is then due."""
+def switch_endpoint(
+    rt: Runtime, slug: str, endpoint_id: int, *, on: bool, viewer: Viewer = OPERATOR
+) -> None:
+    """Disable an endpoint, or enable it again; what was withheld is then due. Raises NotFound."""
     now = rt.now()
     with rt.sessions.write() as session:
-        site = _site(session, slug)
+        site = _site(session, viewer, slug)
         endpoints = session.scalars(select(Endpoint).where(Endpoint.site_id == site.id))
         endpoint = next((found for found in endpoints if found.id == endpoint_id), None)
         if endpoint is None:
@@ -125,11 +150,11 @@ def switch_endpoint(rt: Runtime, slug: str, endpoint_id: int, *, on: bool) -> No
     rt.wake.set()
 
 
-def site_details(rt: Runtime, slug: str) -> dict[str, Any]:
+def site_details(rt: Runtime, slug: str, *, viewer: Viewer = OPERATOR) -> dict[str, Any]:
     """A site with its secrets in force, keys and endpoints. For admins. Raises NotFound."""
     now = rt.now()
     with rt.sessions.read() as session:
-        site = _site(session, slug)
+        site = _site(session, viewer, slug)
         return {
             "site": site,
             "secrets": session.scalars(
@@ -222,8 +247,8 @@ def _name(name: str) -> str:
     return name
 
 
-def _site(session: Session, slug: str) -> Site:
-    site = session.scalars(select(Site).where(Site.slug == slug)).first()
+def _site(session: Session, viewer: Viewer, slug: str) -> Site:
+    site = site_by_slug(session, slug, viewer)
     if site is None:
         raise NotFound(f"there is no site {slug!r}")
     return site

@@ -9,6 +9,8 @@ from moderation.store.tables import Comment, Site
 
 def site_by_slug(session: Session, slug: str, viewer: Viewer | None = None) -> Site | None:
     """A site, or None; also None where the viewer may not see it, so that none can be listed."""
+    if "\0" in slug:  # PostgreSQL takes none, not even to look for it
+        return None
     site = session.scalars(select(Site).where(Site.slug == slug)).first()
     if site is None or (viewer is not None and not viewer.sees(site.id)):
         return None

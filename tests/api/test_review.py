@@ -322,5 +322,5 @@ def test_a_revoked_key_and_a_disabled_persons_token_are_401(held: NewsSite, rt, 
     assert held.call("GET", "/v1/queue").status_code == 200
     assert held.call("POST", DECISIONS, json=PUBLISH).status_code == 201
     assert held.comment("c-1")["decisions"][-1]["actor"] == "mo@daily.example"
-    access.change_person(rt, admin, mo.person_id, role="moderator", sites=[], disabled=True)
+    access.switch_person(rt, admin, mo.person_id, on=False)
     assert held.call("GET", "/v1/queue").status_code == 401

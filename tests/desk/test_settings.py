@@ -219,7 +219,7 @@ def test_people_are_added_limited_disabled_and_given_new_passwords(chief, browse
     newcomer = browse()
     assert newcomer.login("new@x.example", password).status_code == 303
 
-    [person] = [p for p, _ in access.people(rt) if p.email == "new@x.example"]
+    [person] = [w.person for w in access.people(rt) if w.person.email == "new@x.example"]
     chief.post(f"/settings/people/{person.id}", role="moderator", disabled="on")
     assert newcomer.get("/account/password").status_code == 303
     assert newcomer.login("new@x.example", password).status_code == 422
@@ -230,7 +230,7 @@ def test_people_are_added_limited_disabled_and_given_new_passwords(chief, browse
 
 
 def test_an_admin_can_not_lock_themselves_out(chief, rt) -> None:
-    [me] = [p for p, _ in access.people(rt) if p.email == "chief@daily.example"]
+    [me] = [w.person for w in access.people(rt) if w.person.email == "chief@daily.example"]
 
     answer = chief.post(f"/settings/people/{me.id}", role="moderator")
 
