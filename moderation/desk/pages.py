@@ -18,6 +18,10 @@ from moderation.edge import (
     storage_problem,
 )
 from moderation.flows.errors import Invalid, ModerationError
+from moderation.store.tables import ID_MOST
+
+NUMBER = f"int(max={ID_MOST})"
+"""The numbers of rows in addresses: a greater one is of nothing."""
 
 TITLES = {
     400: "That did not work",
@@ -56,6 +60,12 @@ def error_page(status: int, message: str) -> Response:
 def field_errors(error: Invalid) -> dict[str, str]:
     """Field → what is wrong with it, of a refused form."""
     return {pointer.removeprefix("#/"): why for pointer, why in error.errors}
+
+
+def whole(text: str) -> int | None:
+    """A number as a form sends it back: digits, and not greater than a row's can be."""
+    good = text.isascii() and text.isdecimal() and len(text) <= len(str(ID_MOST))
+    return int(text) if good and int(text) <= ID_MOST else None
 
 
 def flash_error(error: ModerationError) -> None:

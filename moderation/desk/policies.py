@@ -6,11 +6,18 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 
 from moderation.checks.check import Check
 from moderation.core.comment import ATTRIBUTES, Role
-from moderation.core.policy import PolicyError, diff, parse
-from moderation.desk.policyform import field_of, section_numbers, to_document, to_fields
+from moderation.core.policy import diff
+from moderation.desk.pages import NUMBER, field_errors, whole
+from moderation.desk.policyform import (
+    faults_by_field,
+    same_names,
+    section_numbers,
+    to_document,
+    to_fields,
+)
 from moderation.edge import admins_only, runtime, viewer
 from moderation.flows import tuning
-from moderation.flows.errors import Stale
+from moderation.flows.errors import Invalid, Stale
 from moderation.store.policies import parsed
 
 DRASTIC_SHARE, DRASTIC_LEAST = 0.25, 20
@@ -37,8 +44,10 @@ def register(bp: Blueprint) -> None:
     start = "/sites/<site>/policy"
     bp.add_url_rule(start, view_func=policy, methods=["GET", "POST"])
     bp.add_url_rule(f"{start}/versions", view_func=versions)
-    bp.add_url_rule(f"{start}/versions/<int:number>", view_func=version)
-    bp.add_url_rule(f"{start}/versions/<int:number>/restore", view_func=restore, methods=["POST"])
+    bp.add_url_rule(f"{start}/versions/<{NUMBER}:number>", view_func=version)
+    bp.add_url_rule(
+        f"{start}/versions/<{NUMBER}:number>/restore", view_func=restore, methods=["POST"]
+    )
 
 
 @admins_only
@@ -49,18 +58,21 @@ def policy(site: str) -> Any:
         return _form(site, to_fields(row.document), seen=row.version, current=row)
     fields = {name: value for name, value in request.form.items() if name != "csrf_token"}
     document = to_document(fields)
-    seen = int(fields.get("seen", "0")) if fields.get("seen", "").isdecimal() else 0
+    seen = whole(fields.get("seen", "")) or 0
+    doubled = same_names(fields)
     try:
-        draft = parse(document)
-    except PolicyError as error:
-        wrong = {field_of(error.pointer, fields): error.why}
+        draft = tuning.read_draft(document)
+    except Invalid as error:
+        wrong = faults_by_field(error.errors, fields) | doubled
         return _form(site, fields, seen=seen, current=row, wrong=wrong, status=422)
+    if doubled:
+        return _form(site, fields, seen=seen, current=row, wrong=doubled, status=422)
     outcome = tuning.simulate_draft(runtime(), viewer(), site, document)
     shown: dict[str, Any] = {"seen": seen, "current": row, "outcome": outcome}
     if request.form.get("do") != "publish":
         return _form(site, fields, **shown, changes=diff(parsed(row), draft))
-    if draft == parsed(row):
-        flash("Nothing is different from the policy in force; no version was made.")
+    if draft == parsed(row) or document == to_document(to_fields(row.document)):
+        flash("Nothing was changed. Nothing is different from the policy in force.")
         return _form(site, fields, **shown)
     if _is_drastic(outcome) and not request.form.get("confirmed"):
         return _form(site, fields, **shown, confirm=True, status=422)
@@ -68,6 +80,9 @@ def policy(site: str) -> Any:
         made = tuning.publish(
             runtime(), viewer(), site, document, seen=seen, note=fields.get("note", "").strip()
         )
+    except Invalid as error:
+        wrong = faults_by_field(error.errors, fields)
+        return _form(site, fields, **shown, wrong=wrong, status=422)
     except Stale:
         changes = diff(parsed(row), draft)
         return _form(site, fields, **shown, changes=changes, overtaken=True, status=412)
@@ -85,6 +100,10 @@ def versions(site: str) -> Any:
 @admins_only
 def version(site: str, number: int) -> Any:
     """One version: what it changed, and how it differs from the one in force."""
+    return _version_page(site, number)
+
+
+def _version_page(site: str, number: int, wrong: dict[str, str] | None = None) -> Any:
     row = tuning.policy_of(runtime(), viewer(), site, number)
     current = tuning.policy_of(runtime(), viewer(), site)
     return render_template(
@@ -94,6 +113,8 @@ def version(site: str, number: int) -> Any:
         current=current,
         changes=tuning.changes_of(runtime(), viewer(), site, number),
         since=diff(parsed(row), parsed(current)),
+        note=request.form.get("note", ""),
+        wrong=wrong or {},
     )
 
 
@@ -101,15 +122,12 @@ def version(site: str, number: int) -> Any:
 def restore(site: str, number: int) -> Any:
     """Bring an older version back, as a new one."""
     row = tuning.policy_of(runtime(), viewer(), site, number)
-    seen = request.form.get("seen", "")
-    made = tuning.publish(
-        runtime(),
-        viewer(),
-        site,
-        row.document,
-        seen=int(seen) if seen.isdecimal() else 0,
-        note=request.form.get("note", "").strip() or f"Brings back version {number}",
-    )
+    note = request.form.get("note", "").strip() or f"Brings back version {number}"
+    seen = whole(request.form.get("seen", "")) or 0
+    try:
+        made = tuning.publish(runtime(), viewer(), site, row.document, seen=seen, note=note)
+    except Invalid as error:
+        return _version_page(site, number, field_errors(error)), 422
     flash(f"Version {number} is back in force, as version {made.version}.", "good")
     return redirect(url_for("settings.version", site=site, number=made.version), 303)
 
@@ -129,6 +147,7 @@ def _form(site: str, fields: dict[str, str], *, status: int = 200, **shown: Any)
     numbers = section_numbers(fields)
     if request.form.get("do") == "add_section" or not numbers:
         numbers = [*numbers, max(numbers, default=-1) + 1]
+    wrong: dict[str, str] = shown.pop("wrong", {})
     page = render_template(
         "settings/policy.html",
         site=site,
@@ -137,7 +156,8 @@ def _form(site: str, fields: dict[str, str], *, status: int = 200, **shown: Any)
         attributes=[(name, MEANINGS[name]) for name in ATTRIBUTES],
         scored=scored_attributes(runtime().checks),
         roles=list(Role),
-        wrong=shown.pop("wrong", {}),
+        wrong=wrong,
+        first=next(iter(wrong), None),
         **shown,
     )
     return page, status

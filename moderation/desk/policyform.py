@@ -4,13 +4,16 @@ The form shows what was typed until it is right: a field that can't be read goes
 the document as its text, so that `core.policy.parse` refuses it with its pointer.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from moderation.core.comment import ATTRIBUTES, Role
 
 LISTS = ("reject", "hold", "allow")
 RULES = ("max_links", "hold_first_comments", "repeat_window_s")
+ORDER = ("thresholds", "words", "rules", "max_length", "trusted_roles", "when_missing", "sections")
+"""The parts of the form as they stand on the page."""
 LIMITS = ("hold", "reject")
 
 
@@ -48,12 +51,42 @@ def to_document(fields: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def same_names(fields: Mapping[str, str]) -> dict[str, str]:
+    """Field → what is wrong, for each section whose name another before it has already.
+
+    A document can't hold both: one of them would be lost without a word.
+    """
+    wrong, seen = {}, set()
+    for number in section_numbers(fields):
+        name = fields[f"sections.{number}.name"].strip()
+        if name and name in seen:
+            wrong[f"sections.{number}.name"] = f"there is a section {name!r} already"
+        seen.add(name)
+    return wrong
+
+
+def faults_by_field(errors: Iterable[tuple[str, str]], fields: Mapping[str, str]) -> dict[str, str]:
+    """Field → all that is wrong with it, of (pointer, sentence) pairs; in the page's order."""
+    whys: dict[str, list[str]] = {}
+    for pointer, why in errors:
+        whys.setdefault(field_of(pointer, fields), []).append(why)
+    return {name: "; ".join(dict.fromkeys(whys[name])) for name in sorted(whys, key=_place)}
+
+
+def _place(field: str) -> int:
+    part = field.split(".")[0]
+    return ORDER.index(part) if part in ORDER else len(ORDER)
+
+
 def section_numbers(fields: Mapping[str, str]) -> list[int]:
     """The numbers of the sections in a form, in order."""
     return sorted(
         int(parts[1])
         for parts in (key.split(".") for key in fields)
-        if len(parts) == 3 and parts[0] == "sections" and parts[2] == "name" and parts[1].isdigit()
+        if len(parts) == 3
+        and parts[0] == "sections"
+        and parts[2] == "name"
+        and re.fullmatch(r"[0-9]{1,4}", parts[1])
     )
 
 
@@ -65,7 +98,8 @@ def field_of(pointer: str, fields: Mapping[str, str]) -> str:
     if parts[:1] == ["sections"] and len(parts) > 1:
         for number in section_numbers(fields):
             if fields[f"sections.{number}.name"].strip() == parts[1]:
-                return ".".join(["sections", str(number), *parts[2:]])
+                crossed = ["hold"] if len(parts) == 4 and parts[2] == "thresholds" else []
+                return ".".join(["sections", str(number), *parts[2:], *crossed])
     if parts[:1] == ["thresholds"] and len(parts) == 2:
         return f"thresholds.{parts[1]}.hold"
     return ".".join(parts)

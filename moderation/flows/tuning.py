@@ -1,5 +1,6 @@
 """Tuning: an admin changes a policy, after seeing what would have been decided otherwise."""
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,8 @@ SIMULATED_MOST = 5_000
 EXAMPLES = 20
 NOTE_MOST = 500
 """Characters of a version's note."""
+FAULTS_MOST = 50
+"""Faults of a draft that are told at once."""
 
 
 def sites_with_policies(rt: Runtime, viewer: Viewer) -> list[tuple[Site, PolicyVersion]]:
@@ -69,7 +72,7 @@ def publish(
 
     Raises NotFound, Invalid (with pointers), Stale where another version is in force.
     """
-    policy = _parsed_draft(document)
+    policy = read_draft(document)
     if len(note) > NOTE_MOST or "\0" in note:
         raise Invalid(("#/note", f"must be text of at most {NOTE_MOST} characters"))
     try:
@@ -91,7 +94,7 @@ def simulate_draft(rt: Runtime, viewer: Viewer, site: str, document: Any) -> dic
     Writes nothing and runs no model: scores are taken as stored, only the site's own
     words are matched again. Raises NotFound, Invalid.
     """
-    draft = _parsed_draft(document)
+    draft = read_draft(document)
     with rt.sessions.read() as session:
         site_id = _site(session, viewer, site).id
         row = newest(session, site_id)
@@ -187,11 +190,48 @@ def _example(moved: Moved, body: str) -> dict[str, Any]:
     }
 
 
-def _parsed_draft(document: Any) -> Policy:
+def read_draft(document: Any) -> Policy:
+    """A draft as a policy. Raises Invalid with everything that is wrong with it."""
     try:
         return parse(document)
-    except PolicyError as error:
-        raise Invalid((error.pointer, error.why)) from None
+    except PolicyError:
+        raise Invalid(*_faults(document)) from None
+
+
+def _faults(document: Any) -> list[tuple[str, str]]:
+    """Every fault of a document, up to `FAULTS_MOST`.
+
+    `parse` stops at the first; so each fault that it tells is taken out of a copy, and
+    the rest is read again.
+    """
+    rest = deepcopy(document)
+    found: list[tuple[str, str]] = []
+    while len(found) < FAULTS_MOST:
+        try:
+            parse(rest)
+            break
+        except PolicyError as error:
+            found.append((error.pointer, error.why))
+            if not _take_out(rest, error.pointer):
+                break
+    return found
+
+
+def _take_out(document: Any, pointer: str) -> bool:
+    """Remove what a pointer names; says whether it was there.
+
+    An item of a list is replaced, lest those behind it change their numbers: by a
+    text that is good in each list of a policy, of words and of roles.
+    """
+    *path, last = [
+        part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]
+    ] or [""]
+    for part in path:
+        document = document[int(part) if isinstance(document, list) else part]
+    if isinstance(document, list):
+        document[int(last)] = Role.STAFF.value
+        return True
+    return isinstance(document, dict) and document.pop(last, document) is not document
 
 
 def _version(session: Session, site_id: int, version: int) -> PolicyVersion:
