@@ -111,7 +111,7 @@ def register_problems(app: Flask) -> None:
             422, str(e), kind="invalid", pointers=[{"pointer": e.pointer, "detail": e.why}]
         ),
     )
-    app.register_error_handler(HTTPException, _http_problem)
+    app.register_error_handler(HTTPException, http_problem)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -232,7 +232,8 @@ def _database_problem(error: DBAPIError) -> Response:
     return _unexpected(error) if isinstance(error, DataError) else storage_problem(error)
 
 
-def _http_problem(error: HTTPException) -> Response:
+def http_problem(error: HTTPException) -> Response:
+    """What the framework refuses, as a problem; its headers stay."""
     headers = {
         name: value
         for name, value in error.get_headers()

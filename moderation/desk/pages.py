@@ -1,32 +1,53 @@
 """What every page of the desk and the settings has in common: errors, forms, filters."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Flask, Response, flash, g, make_response, render_template, request
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    flash,
+    g,
+    make_response,
+    render_template,
+    request,
+)
 from sqlalchemy.exc import DBAPIError, TimeoutError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import IntegerConverter
 
 from moderation.edge import (
     PROBLEMS,
     RETRY_AFTER_S,
     current_login,
+    http_problem,
     refuse_forged_forms,
     storage_problem,
 )
 from moderation.flows.errors import Invalid, ModerationError
 from moderation.store.tables import ID_MOST
 
-NUMBER = f"int(max={ID_MOST})"
-"""The numbers of rows in addresses: a greater one is of nothing."""
+
+class RowNumber(IntegerConverter):
+    """The number of a row in an address: up to nine digits, which every database can look for."""
+
+    regex = r"\d{1,9}"
+
+
+PLACES = re.compile(r"/(settings|desk|account|login|logout)?(/|$)")
+"""Where pages are: the front page, and all below these."""
 
 TITLES = {
     400: "That did not work",
     403: "Not for you",
     404: "Not found",
+    405: "That is not how this page is used",
     409: "Somebody was faster",
     412: "Somebody was faster",
     422: "Something is not right yet",
@@ -37,6 +58,8 @@ TITLES = {
 def pages(name: str, url_prefix: str) -> Blueprint:
     """A blueprint of pages: forms are guarded, and refusals are pages, not JSON."""
     bp = Blueprint(name, "moderation.desk", url_prefix=url_prefix)
+    bp.record_once(lambda state: state.app.url_map.converters.update(row=RowNumber))
+    bp.before_request(_refuse_nul)
     bp.before_request(refuse_forged_forms)
     bp.app_context_processor(lambda: {"login": current_login()})
     bp.register_error_handler(ModerationError, _refusal)
@@ -47,6 +70,8 @@ def pages(name: str, url_prefix: str) -> Blueprint:
 
 
 def register_filters(app: Flask) -> None:
+    """The filters of the pages; and pages for what goes wrong before a page is found."""
+    app.register_error_handler(HTTPException, _before_any_page)
     app.jinja_env.filters.update(in_zone=in_zone, ago=ago, split_marks=split_marks)
 
 
@@ -55,6 +80,20 @@ def error_page(status: int, message: str) -> Response:
     title = TITLES.get(status, "Something went wrong")
     page = render_template("error.html", title=title, message=message, status=status)
     return make_response(page, status)
+
+
+def confirm_page(
+    title: str, what: str, *, button: str, to: str, back: str, fields: dict[str, Any]
+) -> str:
+    """A page that asks before something that can't be undone; its form then orders it.
+
+    what    what will be, in a sentence or two
+    to      where the form goes, with these `fields`
+    back    where one goes who would rather not
+    """
+    return render_template(
+        "confirm.html", title=title, what=what, button=button, to=to, back=back, fields=fields
+    )
 
 
 def field_errors(error: Invalid) -> dict[str, str]:
@@ -108,6 +147,12 @@ def split_marks(body: str, reasons: list[dict[str, Any]]) -> Iterator[tuple[str,
         yield body[start:end], "; ".join(dict.fromkeys(covering)) or None
 
 
+def _refuse_nul() -> None:
+    """Nothing has a NUL in its address, and PostgreSQL takes none, not even to look."""
+    if "\0" in request.path or any("\0" in f"{k}{v}" for k, v in request.args.items(multi=True)):
+        abort(404)
+
+
 def _refusal(error: ModerationError) -> Response:
     status = PROBLEMS[type(error)][0] if type(error) in PROBLEMS else 422
     message = str(error)
@@ -115,7 +160,15 @@ def _refusal(error: ModerationError) -> Response:
 
 
 def _http_error(error: HTTPException) -> Response:
-    return error_page(error.code or 500, error.description or "")
+    page = error_page(error.code or 500, error.description or "")
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        page.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return page
+
+
+def _before_any_page(error: HTTPException) -> Response:
+    """An address or a method that no route takes: a page where the neighbours are pages."""
+    return _http_error(error) if PLACES.match(request.path) else http_problem(error)
 
 
 def _storage_error(error: Any) -> Response:

@@ -7,7 +7,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from moderation.checks.check import Check
 from moderation.core.comment import ATTRIBUTES, Role
 from moderation.core.policy import diff
-from moderation.desk.pages import NUMBER, field_errors, whole
+from moderation.desk.pages import field_errors, whole
 from moderation.desk.policyform import (
     faults_by_field,
     same_names,
@@ -44,10 +44,8 @@ def register(bp: Blueprint) -> None:
     start = "/sites/<site>/policy"
     bp.add_url_rule(start, view_func=policy, methods=["GET", "POST"])
     bp.add_url_rule(f"{start}/versions", view_func=versions)
-    bp.add_url_rule(f"{start}/versions/<{NUMBER}:number>", view_func=version)
-    bp.add_url_rule(
-        f"{start}/versions/<{NUMBER}:number>/restore", view_func=restore, methods=["POST"]
-    )
+    bp.add_url_rule(f"{start}/versions/<row:number>", view_func=version)
+    bp.add_url_rule(f"{start}/versions/<row:number>/restore", view_func=restore, methods=["POST"])
 
 
 @admins_only

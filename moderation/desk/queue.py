@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
 
-from moderation.desk.pages import error_page, flash_error, pages
+from moderation.desk.pages import error_page, flash_error, pages, whole
 from moderation.edge import people_only, runtime, viewer
 from moderation.flows import review
 from moderation.flows.errors import Conflict, NotYourClaim
@@ -65,14 +65,14 @@ def decide(site: str, comment_id: str) -> Any:
     order: dict[str, Any] = {
         name: request.form.get(name) or None for name in ("action", "reason", "note", "seen")
     }
-    revision = request.form.get("revision", "")
-    if order["action"] not in DONE or not revision.isdecimal():
+    revision = whole(request.form.get("revision", ""))
+    if order["action"] not in DONE or revision is None:
         return error_page(400, "Choose one of publish, reject and escalate.")
     if order["action"] == "reject" and order["reason"] not in REVIEW_REASONS:
         flash("A rejection names its reason.", "error")
         return _comment_page(site, comment_id, order, 422)
     try:
-        made = review.decide(runtime(), viewer(), site, comment_id, revision=int(revision), **order)
+        made = review.decide(runtime(), viewer(), site, comment_id, revision=revision, **order)
     except Conflict as error:
         flash_error(error)
         return _comment_page(site, comment_id, order, 409)

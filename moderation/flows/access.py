@@ -14,7 +14,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -98,8 +98,7 @@ def add_person(
     if role not in list(PersonRole):
         raise Invalid(("#/role", f"{role!r} is not one of {', '.join(PersonRole)}"))
     name = name.strip() or email.split("@")[0]
-    if not name.isprintable() or len(name) > 200:
-        raise Invalid(("#/name", "must be one line of at most 200 printable characters"))
+    _refuse_unprintable(name)
     _refuse_weak(password, email)
     try:
         with rt.sessions.write() as session:
@@ -169,6 +168,13 @@ def people(rt: Runtime, *, viewer: Viewer = OPERATOR) -> list[Colleague]:
         return colleagues(session, viewer)
 
 
+def colleague_of(rt: Runtime, viewer: Viewer, person_id: int) -> Colleague:
+    """One person whom the viewer may change. Raises NotFound, Forbidden."""
+    with rt.sessions.read() as session:
+        person = _person(session, viewer, person_id)
+        return next(who for who in colleagues(session, viewer) if who.person.id == person.id)
+
+
 def has_people(rt: Runtime) -> bool:
     with rt.sessions.read() as session:
         return session.scalar(select(Person.id).limit(1)) is not None
@@ -176,7 +182,7 @@ def has_people(rt: Runtime) -> bool:
 
 def login(rt: Runtime, email: str, password: str, *, address: str, agent: str) -> str:
     """Start a login; returns the token for the cookie. Raises LoginFailed, TooManyFailures."""
-    email = email.strip().lower()
+    email = email.strip().lower().replace("\0", "")  # nobody's has one; PostgreSQL takes none
     account = hashlib.sha256(f"{email}\n{address}".encode()).hexdigest()
     _refuse_guessing(rt, account)
     with rt.sessions.read() as session:
@@ -275,27 +281,21 @@ def viewer_of_key(rt: Runtime, key: str) -> Viewer | None:
         if person.disabled_at is not None:
             return None
         viewer = _viewer(session, person)
-        return Viewer(
-            viewer.actor,
-            viewer.scopes & scopes,
-            viewer.site_ids,
-            viewer.is_admin,
-            viewer.person_id,
-            viewer.timezone,
-        )
+        return replace(viewer, scopes=viewer.scopes & scopes)
 
 
 def add_person_key(rt: Runtime, viewer: Viewer, name: str) -> str:
     """A bearer token for a person, with all that they may do; shown once. Raises Invalid."""
-    if not name.strip():
+    if not (name := name.strip()):
         raise Invalid(("#/name", "must not be empty"))
+    _refuse_unprintable(name)
     key = f"cdp_{secrets.token_urlsafe(32)}"
     with rt.sessions.write() as session:
         session.add(
             APIKey(
                 key_hash=_hash(key),
                 prefix=key[:12],
-                name=name.strip(),
+                name=name,
                 person_id=viewer.person_id,
                 scopes=sorted(viewer.scopes),
                 created_at=rt.now(),
@@ -372,6 +372,11 @@ def _refuse_guessing(rt: Runtime, account: str) -> None:
         ).one()
     if count >= FAILURES_MOST:
         raise TooManyFailures(int((first - since).total_seconds()) + 1)
+
+
+def _refuse_unprintable(name: str) -> None:
+    if not name.isprintable() or len(name) > 200:
+        raise Invalid(("#/name", "must be one line of at most 200 printable characters"))
 
 
 def _refuse_weak(password: str, email: str) -> None:
