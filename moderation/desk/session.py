@@ -5,10 +5,16 @@ from zoneinfo import available_timezones
 
 from flask import Response, flash, make_response, redirect, render_template, request, url_for
 
-from moderation.desk.pages import field_errors, flash_error, here_or, pages
+from moderation.desk.pages import (
+    confirm_page,
+    field_errors,
+    flash_error,
+    here_or,
+    pages,
+)
 from moderation.edge import COOKIE, current_login, everyone, people_only, runtime, viewer
 from moderation.flows import access
-from moderation.flows.errors import Invalid
+from moderation.flows.errors import Invalid, NotFound
 
 bp = pages("session", "")
 
@@ -93,13 +99,31 @@ def timezone() -> Any:
 def add_key() -> Any:
     """A token for one's own scripts, shown in the answer and never again."""
     try:
-        return _account_page(access.add_person_key(runtime(), viewer(), request.form["name"]))
+        name = request.form.get("name", "")
+        return _account_page(access.add_person_key(runtime(), viewer(), name))
     except Invalid as error:
-        flash_error(error)
-        return redirect(url_for("session.account"), 303)
+        return _account_page(wrong=field_errors(error)), 422
 
 
-@bp.post("/account/keys/<int:key_id>/revoke")
+@bp.get("/account/keys/<row:key_id>/revoke")
+@people_only
+def confirm_revoking(key_id: int) -> Any:
+    """Ask before a token is ended."""
+    mine = access.keys_of(runtime(), viewer())
+    key = next((key for key in mine if key.id == key_id and not key.revoked_at), None)
+    if key is None:
+        raise NotFound(f"there is no token {key_id} to revoke")
+    return confirm_page(
+        f"Revoke the token “{key.name}”?",
+        "Whatever uses it is refused at once. It can't be brought back; a new one can be made.",
+        button="Revoke the token",
+        to=url_for("session.revoke_key", key_id=key_id),
+        back=url_for("session.account"),
+        fields={},
+    )
+
+
+@bp.post("/account/keys/<row:key_id>/revoke")
 @people_only
 def revoke_key(key_id: int) -> Any:
     access.revoke_own_key(runtime(), viewer(), key_id)
@@ -107,11 +131,13 @@ def revoke_key(key_id: int) -> Any:
     return redirect(url_for("session.account"), 303)
 
 
-def _account_page(made: str | None = None) -> str:
+def _account_page(made: str | None = None, wrong: dict[str, str] | None = None) -> str:
     return render_template(
         "account.html",
         keys=access.keys_of(runtime(), viewer()),
         made=made,
+        given=request.form,
+        wrong=wrong or {},
         zones=sorted(available_timezones()),
     )
 

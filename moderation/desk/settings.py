@@ -7,7 +7,13 @@ from flask import flash, redirect, render_template, request, url_for
 
 from moderation.core.viewer import PersonRole, Scope
 from moderation.desk import policies
-from moderation.desk.pages import field_errors, flash_error, pages
+from moderation.desk.pages import (
+    confirm_page,
+    field_errors,
+    flash_error,
+    pages,
+    whole,
+)
 from moderation.edge import admins_only, runtime, viewer
 from moderation.flows import access, delivery, review, sites, tuning
 from moderation.flows.errors import Forbidden, Invalid, NotFound
@@ -16,11 +22,19 @@ from moderation.wire import EVENT_TYPES
 bp = pages("settings", "/settings")
 policies.register(bp)
 
+PAGE = 100
+"""Deliveries a page."""
+
 
 @bp.get("")
+@bp.get("/sites")
 @admins_only
 def overview() -> Any:
     """Sites, people, and what judges the comments."""
+    return _overview_page()
+
+
+def _overview_page(given: Any = None, wrong: dict[str, str] | None = None) -> Any:
     rt = runtime()
     slugs = tuning.sites_with_policies(rt, viewer())
     counts, _ = review.queue_choices(rt, viewer(), None)
@@ -31,6 +45,8 @@ def overview() -> Any:
         people=access.people(rt, viewer=viewer()),
         may_add=viewer().site_ids is None,
         checks=rt.checks,
+        given=given or {},
+        wrong=wrong or {},
         scored=sorted(policies.scored_attributes(rt.checks)),
     )
 
@@ -50,8 +66,7 @@ def add_site() -> Any:
             viewer=viewer(),
         )
     except Invalid as error:
-        flash_error(error)
-        return redirect(url_for("settings.overview"), 303)
+        return _overview_page(form, field_errors(error)), 422
     return _site_page(made["site"], made=made)
 
 
@@ -89,12 +104,47 @@ def change_site(slug: str) -> Any:
             case _:
                 raise NotFound("there is nothing of that kind to do")
     except Invalid as error:
-        flash_error(error)
-        return redirect(url_for("settings.site", slug=slug), 303)
+        return _site_page(slug, given=form, wrong=field_errors(error)), 422
     if made:
         return _site_page(slug, made=made)
     flash("Saved.", "good")
     return redirect(url_for("settings.site", slug=slug), 303)
+
+
+@bp.get("/sites/<slug>/keys/<row:id>/revoke")
+@admins_only
+def confirm_revoking(slug: str, id: int) -> Any:
+    """Ask before a key of a site is ended."""
+    keys = sites.site_details(runtime(), slug, viewer=viewer())["keys"]
+    key = next((key for key in keys if key.id == id and not key.revoked_at), None)
+    if key is None:
+        raise NotFound(f"there is no key {id} to revoke")
+    return confirm_page(
+        f"Revoke the key “{key.name}”?",
+        "Whatever uses it is refused at once. It can't be brought back; a new key can be made.",
+        button="Revoke the key",
+        to=url_for("settings.change_site", slug=slug),
+        back=url_for("settings.site", slug=slug),
+        fields={"do": "revoke_key", "id": id},
+    )
+
+
+@bp.get("/sites/<slug>/endpoints/<row:id>/disable")
+@admins_only
+def confirm_disabling(slug: str, id: int) -> Any:
+    """Ask before a site hears no more of anything at an address."""
+    endpoints = sites.site_details(runtime(), slug, viewer=viewer())["endpoints"]
+    endpoint = next((e for e in endpoints if e.id == id and not e.disabled_at), None)
+    if endpoint is None:
+        raise NotFound(f"there is no endpoint {id} to disable")
+    return confirm_page(
+        f"Send nothing more to {endpoint.url}?",
+        "What it is owed is kept, and sent once it is enabled again.",
+        button="Disable the endpoint",
+        to=url_for("settings.change_site", slug=slug),
+        back=url_for("settings.site", slug=slug),
+        fields={"do": "endpoint_off", "id": id},
+    )
 
 
 @bp.get("/people")
@@ -124,7 +174,47 @@ def add_person() -> Any:
     return _people_page(made={"email": form["email"].strip().lower(), "password": password})
 
 
-@bp.post("/people/<int:person_id>")
+@bp.get("/people/<row:person_id>")
+@admins_only
+def person(person_id: int) -> Any:
+    """The people, with one of them before one's eyes."""
+    access.colleague_of(runtime(), viewer(), person_id)
+    return _people_page(opened=person_id)
+
+
+@bp.get("/people/<row:person_id>/disable")
+@admins_only
+def confirm_shutting_out(person_id: int) -> Any:
+    """Ask before a person is shut out."""
+    who = access.colleague_of(runtime(), viewer(), person_id)
+    return confirm_page(
+        f"Disable {who.person.name}?",
+        f"{who.person.email} can't log in any more, is logged out at once, and what they "
+        "have not saved is lost. Their decisions stay on record.",
+        button="Disable the person",
+        to=url_for("settings.change_person", person_id=person_id),
+        back=url_for("settings.people"),
+        fields={"disabled": "on"},
+    )
+
+
+@bp.get("/people/<row:person_id>/reset")
+@admins_only
+def confirm_reset(person_id: int) -> Any:
+    """Ask before a person's password is worth nothing any more."""
+    who = access.colleague_of(runtime(), viewer(), person_id)
+    return confirm_page(
+        f"Give {who.person.name} a new first password?",
+        f"The present password of {who.person.email} is worth nothing from then on, and they "
+        "are logged out at once.",
+        button="Give a new first password",
+        to=url_for("settings.change_person", person_id=person_id),
+        back=url_for("settings.people"),
+        fields={"do": "reset", "email": who.person.email},
+    )
+
+
+@bp.post("/people/<row:person_id>")
 @admins_only
 def change_person(person_id: int) -> Any:
     """Change a person's role and sites, shut them out or in, or give a new first password."""
@@ -138,7 +228,10 @@ def change_person(person_id: int) -> Any:
         else:
             access.change_person(rt, me, person_id, role=form.get("role", ""), sites=_reach())
         flash("Saved.", "good")
-    except (Invalid, Forbidden) as error:
+    except Invalid as error:
+        wrong = field_errors(error)
+        return _people_page(changed=form, wrong=wrong, opened=person_id), 422
+    except Forbidden as error:
         flash_error(error)
     return redirect(url_for("settings.people"), 303)
 
@@ -148,12 +241,23 @@ def change_person(person_id: int) -> Any:
 def deliveries() -> Any:
     """What the sites were told, and what did not arrive."""
     chosen = {name: request.args.get(name) or None for name in ("site", "status")}
+    before = request.args.get("before")
+    place = whole(before) if before else None
+    if before and place is None:
+        raise NotFound("there is no such page of deliveries")
     rows = delivery.listed(
-        runtime(), site=chosen["site"], status=chosen["status"], limit=100, viewer=viewer()
+        runtime(),
+        site=chosen["site"],
+        status=chosen["status"],
+        before=place,
+        limit=PAGE + 1,
+        viewer=viewer(),
     )
     return render_template(
         "settings/deliveries.html",
-        rows=rows,
+        rows=rows[:PAGE],
+        older=rows[PAGE - 1].id if len(rows) > PAGE else None,
+        paged=place is not None,
         chosen=chosen,
         statuses=delivery.STATUSES,
         sites=tuning.sites_with_policies(runtime(), viewer()),
@@ -164,7 +268,7 @@ def deliveries() -> Any:
 @admins_only
 def replay() -> Any:
     """Send one delivery again, or all of a site's that did not arrive."""
-    id, slug = request.form.get("id", type=int), request.form.get("site") or None
+    id, slug = whole(request.form.get("id", "")), request.form.get("site") or None
     if "id" in request.form and id is None:
         raise NotFound("there is no delivery of that number")
     ids = () if id is None else (id,)
@@ -173,11 +277,23 @@ def replay() -> Any:
     return redirect(url_for("settings.deliveries", site=slug), 303)
 
 
-def _site_page(slug: str, made: dict[str, Any] | None = None) -> Any:
+def _site_page(
+    slug: str,
+    made: dict[str, Any] | None = None,
+    given: Any = None,
+    wrong: dict[str, str] | None = None,
+) -> Any:
+    """A site's page.
+
+    made   secrets that are shown this once
+    given  a refused form, to be shown again with what is `wrong` beside its fields
+    """
     return render_template(
         "settings/site.html",
         **sites.site_details(runtime(), slug, viewer=viewer()),
         made=made,
+        given=given or {},
+        wrong=wrong or {},
         scopes=list(Scope),
         events=EVENT_TYPES,
         base_url=runtime().settings.base_url,
@@ -191,8 +307,18 @@ def _reach() -> list[str] | None:
 
 
 def _people_page(
-    made: dict[str, str] | None = None, given: Any = None, wrong: dict[str, str] | None = None
+    made: dict[str, str] | None = None,
+    given: Any = None,
+    wrong: dict[str, str] | None = None,
+    *,
+    changed: Any = None,
+    opened: int | None = None,
 ) -> Any:
+    """The people.
+
+    made     whose first password is shown this once
+    given    the refused form of a new person, `changed` that of the person `opened`
+    """
     return render_template(
         "settings/people.html",
         people=access.people(runtime(), viewer=viewer()),
@@ -201,5 +327,7 @@ def _people_page(
         roles=list(PersonRole),
         made=made,
         given=given or {},
+        changed=changed,
+        opened=opened,
         wrong=wrong or {},
     )

@@ -67,6 +67,7 @@ NOWHERE = {
     "number": "1",
     "person_id": "999",
     "key_id": "999",
+    "id": "999",
 }
 """What is nowhere; what is another's must be told from it by nothing."""
 TOLD = ("The Daily", "/sites/daily", 'value="daily"', ">daily<", INSULT, "only@daily.example")
@@ -135,6 +136,7 @@ def test_no_address_of_another_site_answers_a_limited_admin(limited, two, app, r
         "number": "1",
         "person_id": str(two.ids["only@daily"]),
         "key_id": "2",
+        "id": "1",
     }
     token = limited.token("/account")
     for rule in app.url_map.iter_rules():
