@@ -20,6 +20,7 @@ PACKAGE = ROOT / "moderation"
 
 FLOORS = {
     "core": 1,
+    "reading": 1,
     "text": 2,
     "jsontext": 2,
     "wire": 2,

@@ -10,10 +10,11 @@ from functools import lru_cache
 from importlib.metadata import version
 
 from moderation import text
-from moderation.checks import lexicon
 from moderation.checks.check import Result
-from moderation.checks.terms import MOST_FINDINGS, Hit, MaskedWords, Terms, outside
+from moderation.checks.terms import MOST_FINDINGS, Hit, Terms, outside
 from moderation.core.comment import Comment, Finding, Format
+from moderation.reading import lexicon
+from moderation.reading.masked import MaskedWords
 
 LIST_VERSION = "1"
 """Raised with every change to `lexicon.py`, so that old scores can be told apart."""
@@ -35,7 +36,7 @@ class ProfanityCheck:
     def score(self, comment: Comment) -> Result:
         """Score the strongest word that the site does not allow; 0 without one."""
         reading = text.read(comment.body, comment.format)
-        hits = self._terms.find(reading) + self._masked.find(_with_stars(comment, reading))
+        hits = self._terms.find(reading) + self._starred(_with_stars(comment, reading))
         innocent = lexicon.INNOCENT_IN.get((comment.language or "")[:2].lower(), frozenset())
         hits = [h for h in hits if h.term not in innocent and not _is_name(h, comment.body)]
         if hits and comment.words.allow:
@@ -43,6 +44,10 @@ class ProfanityCheck:
         strongest = max((self._strength[hit.term] for hit in hits), default=0.0)
         apart = self._strongest_apart(hits)[:MOST_FINDINGS]
         return Result({"profanity": strongest}, tuple(map(self._finding, apart)))
+
+    def _starred(self, reading: text.Reading) -> list[Hit]:
+        found = self._masked.find(reading.text)
+        return [Hit(term, *reading.span(start, end)) for term, start, end in found]
 
     def _strongest_apart(self, hits: Iterable[Hit]) -> list[Hit]:
         """Of hits that overlap keep the strongest, then the longest; in reading order."""

@@ -10,23 +10,19 @@ An automaton for each disguise, because a regular expression over thousands of w
 is slow, and one with gaps between the letters finds `ass` in "as soon".
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from profanex import Filter, FilterConfig
 
+from moderation.reading.reading import as_is
 from moderation.text import Reading, fold, shorten, spelled, unadorn
 
 SHORTEST_INSIDE = 4
 """Letters that a term needs to be looked for inside a longer spelled-out word."""
-LONGEST_MASKED = 24
-"""Characters of the longest word with stars that is looked up."""
 MOST_FINDINGS = 100
 """Findings that a check tells of one comment; a moderator looks at fewer."""
-MOST_MASKED = 200
-"""Different words with stars that are looked up in one comment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,36 +69,6 @@ class Terms:
         return Filter(FilterConfig(banned=tuple(long), allowlist=(), word_boundaries=False))
 
 
-class MaskedWords:
-    """Words whose middle is starred or dashed out: `f*ck`, `motherf***er`, `f--k`."""
-
-    def __init__(self, values: Mapping[str, float]) -> None:
-        self._by_shape: dict[tuple[str, int], list[str]] = {}
-        self._values = {word: value for word, value in values.items() if word.isalpha()}
-        for word in self._values:
-            self._by_shape.setdefault((word[0], len(word)), []).append(word)
-
-    def find(self, reading: Reading) -> list[Hit]:
-        """Find the words that can only be read as one of ours; the mildest of them."""
-        known: dict[str, str | None] = {}
-        hits = []
-        for token in _MASKED.finditer(reading.text):
-            word = token[0].lower()
-            if word not in known and len(known) < MOST_MASKED:
-                known[word] = self._read(word)
-            if term := known.get(word):
-                hits.append(Hit(term, *reading.span(*token.span())))
-        return hits
-
-    def _read(self, word: str) -> str | None:
-        first_gap = next(at for at, char in enumerate(word) if not char.isalpha())
-        trailing = word[first_gap:]
-        if len(word) > LONGEST_MASKED or len(word) < 3 or len(trailing) == 1:
-            return None
-        fits = [term for term in self._by_shape.get((word[0], len(word)), ()) if _fits(word, term)]
-        return min(fits, key=self._values.__getitem__, default=None)
-
-
 def outside(hits: Iterable[Hit], allowed: Iterable[Hit]) -> list[Hit]:
     """Give the hits that don't lie within an allowed one.
 
@@ -120,18 +86,10 @@ def outside(hits: Iterable[Hit], allowed: Iterable[Hit]) -> list[Hit]:
     return kept
 
 
-# A letter, then letters and gaps; a single dash is a hyphen, not a gap.
-_MASKED = re.compile(r"(?<![\w*#-])[^\W\d_]++(?:(?:[*#•]|-(?=-)|(?<=-)-)++[^\W\d_]*+)++")
-
-
-def _fits(masked: str, term: str) -> bool:
-    return all(a == b or not a.isalpha() for a, b in zip(masked, term, strict=True))
-
-
 def _patterns(terms: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Each term as it is written and as it folds, with the term itself."""
     for term in terms:
-        for form in _views(Reading(term, range(len(term)), range(1, len(term) + 1))):
+        for form in _views(as_is(term)):
             pattern = " ".join(form.text.casefold().split())
             if any(char.isalnum() for char in pattern) or (pattern and not pattern.isascii()):
                 yield pattern, term

@@ -1,0 +1,53 @@
+"""Words whose middle is starred or dashed out: `f*ck`, `motherf***er`, `f--k`."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+LONGEST_MASKED = 24
+"""Characters of the longest word with stars that is looked up."""
+MOST_MASKED = 200
+"""Different words with stars that are looked up in one comment."""
+
+USUAL = {"f***": "fuck", "s***": "shit", "a**": "ass", "b****": "bitch", "a******": "asshole"}
+USUAL |= {"f**k": "fuck", "s**t": "shit", "d***": "dick", "n*****": "nigger", "c***": "cunt"}
+"""What everybody reads, where several words would fit."""
+
+
+class MaskedWords:
+    """Finds the words that can only be read as one of a list; the mildest of those."""
+
+    def __init__(self, values: Mapping[str, float]) -> None:
+        self._by_shape: dict[tuple[str, int], list[str]] = {}
+        self._values = {word: value for word, value in values.items() if word.isalpha()}
+        for word in self._values:
+            self._by_shape.setdefault((word[0], len(word)), []).append(word)
+
+    def find(self, text: str) -> Iterator[tuple[str, int, int]]:
+        """Yield each word that is read, and where in the text it stands."""
+        known: dict[str, str | None] = {}
+        for token in _MASKED.finditer(text):
+            word = token[0].lower()
+            if word not in known and len(known) < MOST_MASKED:
+                known[word] = self._read(word)
+            if term := known.get(word):
+                yield term, *token.span()
+
+    def _read(self, word: str) -> str | None:
+        first_gap = next(at for at, char in enumerate(word) if not char.isalpha())
+        trailing = word[first_gap:]
+        if len(word) > LONGEST_MASKED or len(word) < 3 or len(trailing) == 1:
+            return None
+        usual = USUAL.get(_GAP.sub("*", word))
+        if usual in self._values:
+            return usual
+        fits = [term for term in self._by_shape.get((word[0], len(word)), ()) if _fits(word, term)]
+        return min(fits, key=self._values.__getitem__, default=None)
+
+
+# A letter, then letters and gaps; a single dash is a hyphen, not a gap.
+_MASKED = re.compile(r"(?<![\w*#-])[^\W\d_]++(?:(?:[*#•]|-(?=-)|(?<=-)-)++[^\W\d_]*+)++")
+_GAP = re.compile(r"[^\w]")
+
+
+def _fits(masked: str, term: str) -> bool:
+    return all(a == b or not a.isalpha() for a, b in zip(masked, term, strict=True))
