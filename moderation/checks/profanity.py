@@ -11,13 +11,13 @@ from importlib.metadata import version
 
 from moderation import text
 from moderation.checks.check import Result
-from moderation.checks.terms import MOST_FINDINGS, Hit, Terms, outside
+from moderation.checks.terms import MOST_FINDINGS, Hit, Stems, Terms, outside, views_of
 from moderation.core.comment import Comment, Finding, Format
 from moderation.reading import lexicon
 from moderation.reading.masked import MaskedWords
 
-LIST_VERSION = "1"
-"""Raised with every change to `lexicon.py`, so that old scores can be told apart."""
+LIST_VERSION = "2"
+"""Raised with every change to the lists, so that old scores can be told apart."""
 
 
 class ProfanityCheck:
@@ -28,17 +28,20 @@ class ProfanityCheck:
     cost_ms = 3.0
 
     def __init__(self) -> None:
-        self._strength = lexicon.strengths()
-        self._terms = Terms(self._strength)
-        self._masked = MaskedWords(self._strength)
+        words, stems = lexicon.strengths(), lexicon.inside()
+        self._strength = {**stems, **words}
+        self._terms = Terms(words, lexicon.innocent())
+        self._stems = Stems(stems, words.keys() | lexicon.innocent())
+        self._masked = MaskedWords({word: words[word] for word in words if word.isascii()})
         self.version = f"profanex@{version('profanex')}+copydesk.{LIST_VERSION}"
 
     def score(self, comment: Comment) -> Result:
         """Score the strongest word that the site does not allow; 0 without one."""
         reading = text.read(comment.body, comment.format)
-        hits = self._terms.find(reading) + self._starred(_with_stars(comment, reading))
-        innocent = lexicon.INNOCENT_IN.get((comment.language or "")[:2].lower(), frozenset())
-        hits = [h for h in hits if h.term not in innocent and not _is_name(h, comment.body)]
+        views = views_of(reading)
+        hits = self._terms.find(reading, views) + self._stems.find(views[1])
+        hits += self._starred(_with_stars(comment, reading))
+        hits = [hit for hit in hits if _counts(hit, comment)]
         if hits and comment.words.allow:
             hits = outside(hits, _allowed(comment.words.allow).find(reading))
         strongest = max((self._strength[hit.term] for hit in hits), default=0.0)
@@ -79,5 +82,12 @@ def _with_stars(comment: Comment, reading: text.Reading) -> text.Reading:
     return text.read(comment.body) if comment.format is Format.MARKDOWN else reading
 
 
-def _is_name(hit: Hit, body: str) -> bool:
-    return hit.term in lexicon.NAMES and body[hit.start : hit.end] == hit.term.capitalize()
+def _counts(hit: Hit, comment: Comment) -> bool:
+    """Whether a word is a rude one in the comment's language, and no name."""
+    language = (comment.language or "")[:2].lower()
+    if hit.term in lexicon.INNOCENT_IN.get(language, ()):
+        return False
+    if language not in lexicon.only_in().get(hit.term, (language,)):
+        return False
+    typed = comment.body[hit.start : hit.end]
+    return hit.term not in lexicon.NAMES or typed != hit.term.capitalize()

@@ -10,7 +10,8 @@ An automaton for each disguise, because a regular expression over thousands of w
 is slow, and one with gaps between the letters finds `ass` in "as soon".
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +22,8 @@ from moderation.text import Reading, fold, shorten, spelled, unadorn
 
 SHORTEST_INSIDE = 4
 """Letters that a term needs to be looked for inside a longer spelled-out word."""
+LONGEST_COMPOUND = 32
+"""Letters of the longest word that is looked at for a rude part of it."""
 MOST_FINDINGS = 100
 """Findings that a check tells of one comment; a moderator looks at fewer."""
 
@@ -37,17 +40,25 @@ class Hit:
 class Terms:
     """A list of words and phrases, compiled once. Safe to share between threads."""
 
-    def __init__(self, terms: Iterable[str]) -> None:
-        self._written = dict(_patterns(terms))
+    def __init__(self, terms: Iterable[str], innocent: Container[str] = ()) -> None:
+        """Compile a list.
 
-    def find(self, reading: Reading) -> list[Hit]:
+        innocent  folded forms of terms that are ordinary words
+        """
+        self._written = {
+            pattern: term for pattern, term in _patterns(terms) if pattern not in innocent
+        }
+
+    def find(self, reading: Reading, views: list[Reading] | None = None) -> list[Hit]:
         """Find every term, as a whole word, in each form of the text.
 
         The same place may be hit more than once, by several forms or terms.
+
+        views  what `views_of` gives for the reading, where they are at hand
         """
         if not self._written:
             return []
-        views = _views(reading)
+        views = views or views_of(reading)
         hits = [hit for view in views for hit in self._run(self._whole, view)]
         joined = _spelled_out(views[1])
         if joined.text:
@@ -69,6 +80,30 @@ class Terms:
         return Filter(FilterConfig(banned=tuple(long), allowlist=(), word_boundaries=False))
 
 
+class Stems:
+    """Pieces that make any word theirs that holds them, unless the word is known."""
+
+    def __init__(self, stems: Iterable[str], known: Container[str]) -> None:
+        """Compile a list.
+
+        known  words that hold a stem, and are judged elsewhere
+        """
+        self._engine = Filter(
+            FilterConfig(banned=tuple(stems), allowlist=(), word_boundaries=False)
+        )
+        self._known = known
+
+    def find(self, folded: Reading) -> list[Hit]:
+        """Find every word of a folded text with a stem in it; the whole word is hit."""
+        hits = []
+        for match in self._engine.find(folded.text):
+            start, end = _word_around(folded.text, match.start, match.end)
+            word = folded.text[start:end]
+            if len(word) <= LONGEST_COMPOUND and not _CODE.search(word) and word not in self._known:
+                hits.append(Hit(match.term, *folded.span(start, end)))
+        return hits
+
+
 def outside(hits: Iterable[Hit], allowed: Iterable[Hit]) -> list[Hit]:
     """Give the hits that don't lie within an allowed one.
 
@@ -86,17 +121,40 @@ def outside(hits: Iterable[Hit], allowed: Iterable[Hit]) -> list[Hit]:
     return kept
 
 
+# More digits than a disguise needs: a part of an address, a key or a hash.
+_CODE = re.compile(r"(?:[0-9].*){4}")
+
+
+def _word_around(text: str, start: int, end: int) -> tuple[int, int]:
+    """The word that a piece stands in, as far as a word may reach."""
+    first, last = max(0, start - LONGEST_COMPOUND), min(len(text), end + LONGEST_COMPOUND)
+    while start > first and text[start - 1].isalnum():
+        start -= 1
+    while end < last and text[end].isalnum():
+        end += 1
+    return start, end
+
+
 def _patterns(terms: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Each term as it is written and as it folds, with the term itself."""
     for term in terms:
-        for form in _views(as_is(term)):
-            pattern = " ".join(form.text.casefold().split())
+        for form in _forms(term):
+            pattern = " ".join(form.casefold().split())
             if any(char.isalnum() for char in pattern) or (pattern and not pattern.isascii()):
                 yield pattern, term
 
 
-def _views(reading: Reading) -> list[Reading]:
-    """The text as shown, folded, and (if that differs) folded less eagerly."""
+def _forms(term: str) -> list[str]:
+    if term.isascii() and not _FOLDS.search(term):
+        return [term]
+    return [view.text for view in views_of(as_is(term))]
+
+
+_FOLDS = re.compile(r"[A-Z_]|(.)\1\1")
+
+
+def views_of(reading: Reading) -> list[Reading]:
+    """Give the text as shown, folded, and (if that differs) folded less eagerly."""
     plain = unadorn(reading)
     folded = shorten(plain, 1)
     return [reading, folded] if folded is plain else [reading, folded, shorten(plain, 2)]

@@ -1,4 +1,4 @@
-"""Words whose middle is starred or dashed out: `f*ck`, `motherf***er`, `f--k`."""
+"""Words whose middle is starred or dashed out: `f*ck`, `motherf***er`, `f--k`, `f@ck`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,9 +8,12 @@ LONGEST_MASKED = 24
 MOST_MASKED = 200
 """Different words with stars that are looked up in one comment."""
 
-USUAL = {"f***": "fuck", "s***": "shit", "a**": "ass", "b****": "bitch", "a******": "asshole"}
-USUAL |= {"f**k": "fuck", "s**t": "shit", "d***": "dick", "n*****": "nigger", "c***": "cunt"}
-"""What everybody reads, where several words would fit."""
+USUAL = (
+    "fuck fucks fucked fucker fuckers fucking fuckin motherfucker motherfuckers motherfucking"
+    " shit shits shitty bullshit bitch bitches ass asses asshole assholes bastard bastards"
+    " damn dick dicks crap cunt cunts nigger niggers nigga pussy whore slut"
+).split()
+"""What everybody reads, where several words would fit: the first that does."""
 
 
 class MaskedWords:
@@ -23,7 +26,7 @@ class MaskedWords:
             self._by_shape.setdefault((word[0], len(word)), []).append(word)
 
     def find(self, text: str) -> Iterator[tuple[str, int, int]]:
-        """Yield each word that is read, and where in the text it stands."""
+        """Yield each word that is read, and where in the text it stands; in order."""
         known: dict[str, str | None] = {}
         for token in _MASKED.finditer(text):
             word = token[0].lower()
@@ -34,20 +37,25 @@ class MaskedWords:
 
     def _read(self, word: str) -> str | None:
         first_gap = next(at for at, char in enumerate(word) if not char.isalpha())
-        trailing = word[first_gap:]
-        if len(word) > LONGEST_MASKED or len(word) < 3 or len(trailing) == 1:
+        if not 3 <= len(word) <= LONGEST_MASKED or len(word) - first_gap == 1:
             return None
-        usual = USUAL.get(_GAP.sub("*", word))
-        if usual in self._values:
-            return usual
-        fits = [term for term in self._by_shape.get((word[0], len(word)), ()) if _fits(word, term)]
+        usual = next((one for one in USUAL if one in self._values and _fits(word, one)), None)
+        if usual or word[first_gap] not in _GAPS:
+            # Other signs than stars mean too many other things.
+            return usual if len(word) > 3 or word[first_gap] in _GAPS else None
+        fits = (term for term in self._by_shape.get((word[0], len(word)), ()) if _fits(word, term))
         return min(fits, key=self._values.__getitem__, default=None)
 
 
-# A letter, then letters and gaps; a single dash is a hyphen, not a gap.
-_MASKED = re.compile(r"(?<![\w*#-])[^\W\d_]++(?:(?:[*#•]|-(?=-)|(?<=-)-)++[^\W\d_]*+)++")
-_GAP = re.compile(r"[^\w]")
+_GAPS = "*#•-"
+# A letter, then letters and gaps; a single dash is a hyphen, not a gap. Or one other sign.
+_MASKED = re.compile(
+    r"(?<![\w*#-])[^\W\d_]++"
+    r"(?:(?:(?:[*#•]|-(?=-)|(?<=-)-)++[^\W\d_]*+)++|[@%&?^~+$!_][^\W\d_]++(?![\w@%&]))"
+)
 
 
 def _fits(masked: str, term: str) -> bool:
-    return all(a == b or not a.isalpha() for a, b in zip(masked, term, strict=True))
+    return len(masked) == len(term) and all(
+        a == b or not a.isalpha() for a, b in zip(masked, term, strict=True)
+    )

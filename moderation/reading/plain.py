@@ -272,7 +272,7 @@ def _by_class() -> dict[str, list[str]]:
 
 # --- Stars ------------------------------------------------------------------------
 
-_STAR = re.compile(r"[*#•-](?:(?<=[*#•])|(?<=--))")
+_STAR = re.compile(r"[*#•@%&?^~+$!_-](?:(?<=[*#•])|(?<=--)|(?<=[^*#•-])(?=[^\W\d_]))")
 
 
 def _star_edits(text: str) -> Iterator[Edit]:
@@ -288,4 +288,5 @@ def _star_edits(text: str) -> Iterator[Edit]:
 
 @cache
 def _masked() -> MaskedWords:
-    return MaskedWords(lexicon.strengths())
+    words = lexicon.strengths()
+    return MaskedWords({word: words[word] for word in words if word.isascii()})
