@@ -51,6 +51,7 @@ INNOCENT_IN = {
 _BASE = (Category.GENERAL, Category.SEXUAL, Category.EXCRETORY, Category.SLURS)
 _STRENGTHS = {"mild": MILD, "coarse": COARSE, "strong": STRONG, "slur": SLUR, "innocent": 0.0}
 _HEADING = re.compile(r"\[(\w+)( here| inside)?\]")
+_PLURAL = re.compile("[^s]s$")
 _CHOICE = re.compile(r"\(([^()]*)\)")
 
 
@@ -76,7 +77,7 @@ def strengths() -> Mapping[str, float]:
         listed = entry.strength and entry.where != "inside"
         if listed and (entry.language == "en" or entry.word not in words):
             words[entry.word] = entry.strength
-            if entry.language == "en" and entry.strength > MILD and entry.word.endswith("s"):
+            if entry.language == "en" and entry.strength > MILD and _PLURAL.search(entry.word):
                 plurals[f"{entry.word[:-1]}z"] = entry.strength
     return plurals | words
 

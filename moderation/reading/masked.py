@@ -9,7 +9,7 @@ MOST_MASKED = 200
 """Different words with stars that are looked up in one comment."""
 
 USUAL = (
-    "fuck fucks fucked fucker fuckers fucking fuckin motherfucker motherfuckers motherfucking"
+    "fuck fucks fucked fucker fucking fuckers fuckin motherfucker motherfuckers motherfucking"
     " shit shits shitty bullshit bitch bitches ass asses asshole assholes bastard bastards"
     " damn dick dicks crap cunt cunts nigger niggers nigga pussy whore slut"
 ).split()
@@ -40,9 +40,10 @@ class MaskedWords:
         if not 3 <= len(word) <= LONGEST_MASKED or len(word) - first_gap == 1:
             return None
         usual = next((one for one in USUAL if one in self._values and _fits(word, one)), None)
-        if usual or word[first_gap] not in _GAPS:
-            # Other signs than stars mean too many other things.
-            return usual if len(word) > 3 or word[first_gap] in _GAPS else None
+        if word[first_gap] not in _GAPS and len(word) == 3:
+            return None
+        if usual or not _is_masked(word):
+            return usual
         fits = (term for term in self._by_shape.get((word[0], len(word)), ()) if _fits(word, term))
         return min(fits, key=self._values.__getitem__, default=None)
 
@@ -53,6 +54,14 @@ _MASKED = re.compile(
     r"(?<![\w*#-])[^\W\d_]++"
     r"(?:(?:(?:[*#•]|-(?=-)|(?<=-)-)++[^\W\d_]*+)++|[@%&?^~+$!_][^\W\d_]++(?![\w@%&]))"
 )
+
+
+def _is_masked(word: str) -> bool:
+    """Whether signs in a word hide letters; else they may be a dash, or the dots of a list."""
+    return not word.endswith("-") and sum(map(str.isalpha, word)) > 1 and bool(_GAP.search(word))
+
+
+_GAP = re.compile(f"[{_GAPS}]")
 
 
 def _fits(masked: str, term: str) -> bool:

@@ -67,7 +67,7 @@ def _known() -> frozenset[str]:
 # --- Letters set apart ------------------------------------------------------------
 
 _SEPARATED = re.compile(r"[ .\-_*·•/|,~+][^\W_][ .\-_*·•/|,~+]{1,3}[^\W_](?![^\W_])")
-_APART = re.compile(r"(?<![^\W_])[^\W_](?:[ .\-_*·•/|,~+]{1,3}+[^\W_](?![^\W_])){2,}+")
+_APART = re.compile(r"(?<![^\W_])(?<!['’])[^\W_](?:[ .\-_*·•/|,~+]{1,3}+[^\W_](?![^\W_])){2,}+")
 _LOOSE = frozenset(" .-_*·•")
 _BETWEEN = frozenset(
     "a an i u r am are be is it he she we you your they them this that the and all so to of off"
@@ -156,6 +156,9 @@ def _reading(word: str) -> str | None:
 # A wide net of characters is looked through faster than the letters alone.
 _STRETCHED = re.compile(r"([A-Za-z\xaa-\U0010ffff])(?i:\1){2,}+")
 
+# www, XXX, iii; Louis XVIII; AmeriKKKa; 0xFFFF has a digit beside it.
+_NO_STRETCH = re.compile("...|[IVXLCDM]+|[A-Za-z]*?KKK[a-z]*")
+
 
 def _stretched_edits(text: str) -> Iterator[Edit]:
     """Yield what is too much of stretched letters: two stay, or one in a known word."""
@@ -164,14 +167,15 @@ def _stretched_edits(text: str) -> Iterator[Edit]:
         if run.start() < done or not run[1].isalpha():
             continue
         start, end = _word_around(text, *run.span()) or run.span()
-        if end - start == 3:
-            continue  # www, XXX, iii
+        done = end
+        beside = text[max(start - 1, 0) : start] + text[end : end + 1]
+        if _NO_STRETCH.fullmatch(text, start, end) or any(map(str.isdigit, beside)):
+            continue
         runs = [one.span() for one in _STRETCHED.finditer(text, start, end) if one[1].isalpha()]
         lengths = _lengths(text, start, end, runs)
         for (first, last), length in zip(runs, lengths, strict=True):
             if last - first > length:
                 yield first + length, last, ""
-        done = end
 
 
 def _lengths(text: str, start: int, end: int, runs: list[tuple[int, int]]) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ MOST_MARKS = 4
 # Zero-width, joining and bidi characters, fillers, selectors and tags. A joiner within
 # an Arabic or Indic word is part of its spelling.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "[\x00-\x08\x0e-\x1f\x7f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     "\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
     "\U0001f3fb-\U0001f3ff\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
     "|(?<![\u0600-\u109f\u1780-\u17ff])[\u200c\u200d]+"

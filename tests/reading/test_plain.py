@@ -109,6 +109,7 @@ def test_a_disguise_is_undone_in_one_step(body: str):
         ("y o u a r e a n i d i o t", "you are an idiot"),
         # Stars.
         ("f*** sh*t motherf***er F*CK", "fuck shit motherfucker FUCK"),
+        ("f@ck bull---- b**** a******", "fuck bullshit bitch asshole"),
         # Several at once.
         ("F\u200bU Ｃ K", "FU C K"),
         ("s h 1 t", "shit"),
@@ -131,6 +132,10 @@ def test_a_disguise_is_read_as_what_it_hides(typed: str, read_as: str):
         "kill-yourself, well-known, U.S.S.R., U.S.A., e.g., a.m., plan A, B, C and D",
         "4 * 5 * 6 = 120, a*b*c, terms apply*, *really* **bold**, yes--no",
         "www.example.com XXX iii hmm 1000000 !!! ...",
+        "Louis XVIII, AmeriKKKa, 0x0010FFFF, the dogs---they bark",
+        "it doesn't u.s.a. p.m. e.t.",
+        "what the hell•••••• is o•••••••",
+        "It\u00e2\x80\x99s",
         "Россия напала, оса летит, тот кот",
         "Ελλάδα, αβγ, 5 μm, β-carotene",
         "naïve façade, Zoë, Łódź, Malmö, İstanbul, Việt Nam, don´t",
