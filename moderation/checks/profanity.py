@@ -5,7 +5,8 @@ with one slur is worse than one with five "damn". What the word is used for is t
 toxicity check's business.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.metadata import version
 
@@ -21,7 +22,7 @@ LIST_VERSION = "2"
 
 
 class ProfanityCheck:
-    """Finds rude words, disguised or not. Compiled when built, about 50 ms."""
+    """Finds rude words, disguised or not. Compiled when built, about 0.1 s."""
 
     name = "profanity"
     attributes = ("profanity",)
@@ -30,8 +31,10 @@ class ProfanityCheck:
     def __init__(self) -> None:
         words, stems = lexicon.strengths(), lexicon.inside()
         self._strength = {**stems, **words}
-        self._terms = Terms(words, lexicon.innocent())
-        self._stems = Stems(stems, words.keys() | lexicon.innocent())
+        apart = _without_stems(words, stems)
+        self._terms = Terms(apart, lexicon.innocent())
+        self._stems = Stems(stems, apart | lexicon.innocent())
+        self._phrases = Terms(one for one in lexicon.innocent() if " " in one)
         self._masked = MaskedWords({word: words[word] for word in words if word.isascii()})
         self.version = f"profanex@{version('profanex')}+copydesk.{LIST_VERSION}"
 
@@ -42,6 +45,8 @@ class ProfanityCheck:
         hits = self._terms.find(reading, views) + self._stems.find(views[1])
         hits += self._starred(_with_stars(comment, reading))
         hits = [hit for hit in hits if _counts(hit, comment)]
+        if hits:
+            hits = outside(hits, self._phrases.find(reading, views))
         if hits and comment.words.allow:
             hits = outside(hits, _allowed(comment.words.allow).find(reading))
         strongest = max((self._strength[hit.term] for hit in hits), default=0.0)
@@ -80,6 +85,18 @@ def _with_stars(comment: Comment, reading: text.Reading) -> text.Reading:
     # In Markdown two starred words make emphasis of what lies between them, and the
     # stars are gone from what is shown.
     return text.read(comment.body) if comment.format is Format.MARKDOWN else reading
+
+
+def _without_stems(words: Mapping[str, float], stems: Mapping[str, float]) -> frozenset[str]:
+    """The words that the stems would not find, or not rate the same; a third less to compile."""
+    stem = re.compile("|".join(stems))
+    found = (
+        word
+        for word, strength in words.items()
+        if word.isalpha() and word not in stems
+        if (held := stem.search(word)) and stems[held[0]] == strength
+    )
+    return frozenset(words) - frozenset(found)
 
 
 def _counts(hit: Hit, comment: Comment) -> bool:

@@ -33,18 +33,18 @@ MILD, COARSE, STRONG, SLUR = 0.35, 0.55, 0.75, 0.95
 
 WORDS = Path(__file__).with_name("words")
 
-NAMES = frozenset({"dick", "dicks", "cumming", "fanny", "cock", "fux"})
+NAMES = frozenset({"dick", "dicks", "cumming", "fanny", "cock", "kock", "fux", "quim"})
 """Words that are somebody's name when only their first letter is a capital."""
 
 INNOCENT_IN = {
-    "da": frozenset({"slut", "fag", "fags"}),
+    "da": frozenset({"slut", "fag", "fags", "prick"}),
     "de": frozenset({"ass", "dick"}),
-    "fr": frozenset({"douche", "douches"}),
-    "nl": frozenset({"douche", "douches", "dik", "slut"}),
-    "no": frozenset({"slut", "fag", "fags"}),
-    "nb": frozenset({"slut", "fag", "fags"}),
+    "fr": frozenset({"douche", "douches", "retard", "retards"}),
+    "nb": frozenset({"slut", "slutt", "fag", "fags", "prick"}),
+    "nl": frozenset({"douche", "douches", "slut"}),
+    "no": frozenset({"slut", "slutt", "fag", "fags", "prick"}),
     "pt": frozenset({"mofo"}),
-    "sv": frozenset({"slut", "fag"}),
+    "sv": frozenset({"slut", "fag", "kock", "prick"}),
 }
 """Words that mean something else in the language that the site says a comment is in."""
 
@@ -79,7 +79,7 @@ def strengths() -> Mapping[str, float]:
             words[entry.word] = entry.strength
             if entry.language == "en" and entry.strength > MILD and _PLURAL.search(entry.word):
                 plurals[f"{entry.word[:-1]}z"] = entry.strength
-    return plurals | words
+    return {one: value for one, value in plurals.items() if one not in innocent()} | words
 
 
 @cache

@@ -1,5 +1,6 @@
 import csv
 import gzip
+import time
 
 import pytest
 
@@ -70,6 +71,142 @@ def test_a_disguised_word_is_found_where_it_stands(check: ProfanityCheck, word: 
 )
 def test_ordinary_prose_is_not_profane(check: ProfanityCheck, sentence: str):
     assert found(check, Comment(sentence)) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        # Torn apart where the pieces are no words, or spelled.
+        ("go fu ck yourself", "fu ck"),
+        ("you c u n t", "c u n t"),
+        # One sign for a letter.
+        ("f@ck f%ck f_ck", "f@ck"),
+        # A rude word within another; the whole word is marked.
+        ("what a clusterfuckery", "clusterfuckery"),
+        ("absobloodyfuckinglutely", "absobloodyfuckinglutely"),
+        ("some dipsh1tty idea", "dipsh1tty"),
+        # Spelled as it is spoken.
+        ("you muthafucka", "muthafucka"),
+        ("phuck off", "phuck"),
+        ("the bitchez", "bitchez"),
+    ],
+)
+def test_a_rude_word_is_found_in_another_and_in_other_spellings(
+    check: ProfanityCheck, body: str, word: str
+):
+    assert found(check, Comment(body))[0] == word
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        # Names.
+        "Harshit, Lakshitha, Dikshit and Matsushita met Mr Fugger, Kuntz and J. J. Fux in Phuket",
+        "Nigeria, Niger, Slutsk, Middlesex, Lesbos, Arsenal, Mississippi, Fukushima, Quim Torra",
+        # Words that hold one of ours.
+        "He sniggered niggardly, denigrated the pussycat, and bastardised the retardant",
+        "cocktail cockpit peacock shuttlecock document cumin titanic parse assess harass custard",
+        "saltwater swanky title buttress analysis raccoon cocoon spicy despicable mustard bitcoin",
+        "a honky tonk, chinks in their armour, the fag end of the year, a horny toad",
+        # Other languages.
+        "die FDP, der Bambus, Fugger, viele Muslime, Kacheln, je kunt het, plus tard, assez, homos",
+        "la folla mangia un cono, il pedale, la guerra di Troia, pique-nique, député, le con",
+        "el cono, la computadora, coger el autobús, negro, capullo, pinche; ele pede, pau, mofo",
+        "pedał gazu, cholera, dupe, ukrop, parch, bambus",
+        "команда, страхуй, рубля, корабля, оскорблять, жидкость, підорожник, гондола",
+    ],
+)
+def test_names_and_words_of_other_languages_are_not_profane(check: ProfanityCheck, sentence: str):
+    innocent = ("mofo",)  # Portuguese for mould; known only where the language is said
+    assert [one for one in found(check, Comment(sentence)) if one not in innocent] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("de", "Hurensohn Fotze Wichser Arschloch verpiss dich Schlampe"),
+        ("fr", "enculé connard salope fils de pute nique ta mère bougnoule"),
+        ("es", "gilipollas cabrón hijo de puta pendejo maricón mierda"),
+        ("it", "stronzo vaffanculo coglione puttana minchia frocio"),
+        ("pt", "caralho filho da puta arrombado vai se foder cuzão viadagem"),
+        ("ru", "хуйня пиздец ебать мудак пидорас сука"),
+        ("uk", "хуйло піздець йобаний довбойоб підорас курва"),
+        ("pl", "kurwa chuj pierdolić jebany skurwysyn spierdalaj"),
+    ],
+)
+def test_each_language_has_its_words(check: ProfanityCheck, language: str, words: str):
+    for body in (words, words.upper()):
+        findings = check.score(Comment(body)).findings
+        assert len(findings) == 6, [body[one.start : one.end] for one in findings]
+
+
+def test_a_word_with_an_innocent_reading_elsewhere_counts_in_its_language(check: ProfanityCheck):
+    assert found(check, Comment("sale con", language="fr-FR")) == ["sale con"]
+    assert found(check, Comment("quel con", language="fr")) == ["con"]
+    assert found(check, Comment("quel con")) == []
+    assert found(check, Comment("chile con carne", language="en")) == []
+
+
+@pytest.mark.parametrize(
+    "piece", ["fuck", "a", "f u c k ", "f**k", "sh1t", "fuckа", "\u0336u", "*a"]
+)
+def test_hostile_text_takes_time_in_proportion(check: ProfanityCheck, piece: str):
+    def seconds(size: int) -> float:
+        comment, taken = Comment((piece * size)[:size]), []
+        for _ in range(3):
+            began = time.thread_time()
+            check.score(comment)
+            taken.append(time.thread_time() - began)
+        return min(taken)
+
+    small, large = seconds(8 * 1024), seconds(64 * 1024)
+    # Quadratic work would take 64 times as long.
+    assert large < 24 * max(small, 0.0005), (small, large)
+
+
+def rows_of(name: str) -> list[dict[str, str]]:
+    path = DATA / name
+    if not path.exists():
+        pytest.skip(f"the labelled data {name} is not beside this checkout")
+    opened = gzip.open if name.endswith(".gz") else open
+    with opened(path, "rt", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    ("group", "floor"), [("all", 0.62), ("Mild", 0.50), ("Strong", 0.62), ("Severe", 0.73)]
+)
+def test_most_of_a_list_that_we_never_saw_is_found(check: ProfanityCheck, group: str, floor: float):
+    rows = rows_of("surge_profanity_en.csv")
+    forms = [row["text"] for row in rows if group in ("all", row["severity_description"])]
+    known = sum(check.score(Comment(form)).scores["profanity"] > 0 for form in forms)
+    assert known / len(forms) >= floor
+
+
+def test_disguised_forms_of_a_list_that_we_never_saw_are_found(check: ProfanityCheck):
+    rows = rows_of("surge_profanity_en.csv")
+    forms = [row["text"] for row in rows if row["text"] != row["canonical_form_1"]]
+    known = sum(check.score(Comment(form)).scores["profanity"] > 0 for form in forms)
+    assert known / len(forms) >= 0.66
+
+
+@pytest.mark.parametrize(
+    ("name", "limits"),
+    [
+        # Harmless rows with a score of at least .55, .75, .95.
+        ("unhealthy_val_dev", (0.003, 0.001, 0.0)),
+        ("cat_gn", (0.006, 0.004, 0.001)),
+        ("wiki_debias_nontoxic", (0.012, 0.008, 0.005)),
+        ("war_news_nontoxic_dev", (0.10, 0.07, 0.015)),
+    ],
+)
+def test_few_harmless_comments_reach_a_threshold(
+    check: ProfanityCheck, name: str, limits: tuple[float, float, float]
+):
+    bodies = [row["text"] for row in rows_of(f"{name}.csv.gz") if row["toxic"] in ("0", "0.0")]
+    scores = [check.score(Comment(body)).scores["profanity"] for body in bodies]
+    reached = [sum(score >= at for score in scores) / len(scores) for at in (0.55, 0.75, 0.95)]
+    assert all(share <= limit for share, limit in zip(reached, limits, strict=True)), reached
 
 
 def test_stronger_words_score_higher(check: ProfanityCheck):
