@@ -33,7 +33,9 @@ MILD, COARSE, STRONG, SLUR = 0.35, 0.55, 0.75, 0.95
 
 WORDS = Path(__file__).with_name("words")
 
-NAMES = frozenset({"dick", "dicks", "cumming", "fanny", "cock", "kock", "fux", "quim"})
+NAMES = frozenset(
+    {"dick", "dicks", "cumming", "fanny", "cock", "kock", "fux", "quim", "coon", "coons"}
+)
 """Words that are somebody's name when only their first letter is a capital."""
 
 INNOCENT_IN = {
@@ -79,7 +81,8 @@ def strengths() -> Mapping[str, float]:
             words[entry.word] = entry.strength
             if entry.language == "en" and entry.strength > MILD and _PLURAL.search(entry.word):
                 plurals[f"{entry.word[:-1]}z"] = entry.strength
-    return {one: value for one, value in plurals.items() if one not in innocent()} | words
+    spoken = plurals.keys() - words.keys() - innocent()
+    return words | {word: plurals[word] for word in sorted(spoken)}
 
 
 @cache

@@ -27,8 +27,10 @@ from moderation.reading.signs import alphabet_edits, composed_edits, invisible_e
 
 LONGEST_WORD = 32
 """Letters of the longest disguised word that is looked up."""
-LONGEST_RUN = 64
+LONGEST_RUN = 1024
 """Letters of the longest spelled text that is parted into words."""
+LONGEST_PART = 16
+"""Letters of the longest word that is looked for in such a text."""
 MOST_RUNS = 4
 """Stretched letters of one word that are tried both short and double."""
 
@@ -115,16 +117,26 @@ def _words_in(letters: str) -> set[int]:
     """
     if letters in _known() or len(letters) > LONGEST_RUN:
         return set()
-    best: list[list[int] | None] = [[]]
+    best: list[tuple[int, int] | None] = [(0, 0)]  # how many words reach here, the last one's start
     for end in range(1, len(letters) + 1):
-        ways = [
-            [*before, start]
-            for start in range(max(0, end - LONGEST_WORD), end)
-            if (before := best[start]) is not None
-            and (letters[start:end] in _known() or letters[start:end] in _BETWEEN)
-        ]
-        best.append(min(ways, key=len, default=None))
-    return set(best[-1] or ()) - {0}
+        ways = (
+            (before[0] + 1, start)
+            for start in range(max(0, end - LONGEST_PART), end)
+            if (before := best[start]) and _is_part(letters[start:end])
+        )
+        best.append(min(ways, default=None))
+    parts: set[int] = set()
+    at = len(letters)
+    while reached := best[at]:
+        at = reached[1]
+        if at == 0:
+            return parts
+        parts.add(at)
+    return set()
+
+
+def _is_part(word: str) -> bool:
+    return word in _known() or word in _BETWEEN
 
 
 def _is_spelled(words: list[str], signs: set[str]) -> bool:

@@ -107,7 +107,8 @@ def test_a_rude_word_is_found_in_another_and_in_other_spellings(
         "He sniggered niggardly, denigrated the pussycat, and bastardised the retardant",
         "cocktail cockpit peacock shuttlecock document cumin titanic parse assess harass custard",
         "saltwater swanky title buttress analysis raccoon cocoon spicy despicable mustard bitcoin",
-        "a honky tonk, chinks in their armour, the fag end of the year, a horny toad",
+        "a honky tonk, chinks in their armour, a Maine coon, Senator Coons, the fag end of May",
+        "a horny toad",
         # Other languages.
         "die FDP, der Bambus, Fugger, viele Muslime, Kacheln, je kunt het, plus tard, assez, homos",
         "la folla mangia un cono, il pedale, la guerra di Troia, pique-nique, député, le con",
@@ -176,14 +177,14 @@ def rows_of(name: str) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("group", "floor"), [("all", 0.62), ("Mild", 0.50), ("Strong", 0.62), ("Severe", 0.73)]
 )
-def test_most_of_a_list_that_we_never_saw_is_found(check: ProfanityCheck, group: str, floor: float):
+def test_most_of_a_list_kept_by_others_is_found(check: ProfanityCheck, group: str, floor: float):
     rows = rows_of("surge_profanity_en.csv")
     forms = [row["text"] for row in rows if group in ("all", row["severity_description"])]
     known = sum(check.score(Comment(form)).scores["profanity"] > 0 for form in forms)
     assert known / len(forms) >= floor
 
 
-def test_disguised_forms_of_a_list_that_we_never_saw_are_found(check: ProfanityCheck):
+def test_most_disguised_forms_of_a_list_kept_by_others_are_found(check: ProfanityCheck):
     rows = rows_of("surge_profanity_en.csv")
     forms = [row["text"] for row in rows if row["text"] != row["canonical_form_1"]]
     known = sum(check.score(Comment(form)).scores["profanity"] > 0 for form in forms)

@@ -107,6 +107,7 @@ def test_a_disguise_is_undone_in_one_step(body: str):
         ("k i l l  y o u", "kill  you"),
         ("you are a c l o w n", "you are a clown"),
         ("y o u a r e a n i d i o t", "you are an idiot"),
+        ("y o u a l l h a t e w o m e n " * 9, "you all hate women " * 9),
         # Stars.
         ("f*** sh*t motherf***er F*CK", "fuck shit motherfucker FUCK"),
         ("f@ck bull---- b**** a******", "fuck bullshit bitch asshole"),
