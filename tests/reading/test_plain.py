@@ -1,3 +1,5 @@
+import csv
+import gzip
 import time
 import unicodedata
 
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from moderation.core.comment import Format
 from moderation.text import Reading, plain, read
+from tests.conftest import DATA
 
 
 def shown(body: str) -> str:
@@ -169,6 +172,17 @@ def test_each_emoji_reads_as_the_package_names_it():
         if plain(read(one)).text.split() != named.split():
             wrong[one] = plain(read(one)).text
     assert not wrong
+
+
+@pytest.mark.parametrize("name", ["civil_spans_dev", "hatemojibuild_train", "cat_gn"])
+def test_real_comments_are_read_in_one_step(name: str):
+    path = DATA / f"{name}.csv.gz"
+    if not path.exists():
+        pytest.skip(f"the labelled data {name} is not beside this checkout")
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        bodies = [row["text"] for row in csv.DictReader(file)][:2000]
+    once = [shown(body) for body in bodies]
+    assert [shown(body) for body in once] == once
 
 
 HOSTILE = {
