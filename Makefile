@@ -20,9 +20,12 @@ LOCKS := requirements.txt moderation/requirements.in moderation/scoring/requirem
 HASH := $(shell cat $(LOCKS) | cksum | tr ' ' '-')
 STAMP := $(VENV)/.copydesk
 
+# Labelled comments for `make evaluate`; docs/evaluation.md says which files it looks for.
+DATA ?= ../shared/data
+
 export FLASK_APP := wsgi
 
-.PHONY: help run detoxify test check lock vendor clean
+.PHONY: help run detoxify evaluate test check lock vendor clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -34,6 +37,11 @@ run: $(STAMP)/default-$(HASH) ## install what is missing, then serve on http://1
 
 detoxify: $(STAMP)/full-$(HASH) ## also install Detoxify and torch; then: flask model fetch NAME
 	@echo "Detoxify is installed. Next: . $(BIN)/activate; FLASK_APP=wsgi flask model fetch original-small"
+
+# One thread, so that the time of a comment is the same on a machine with more cores.
+evaluate: $(STAMP)/default-$(HASH) ## measure the model in force on the sets in DATA; ARGS="--compare NAME"; page in build/, plots in docs/figures/
+	@OMP_NUM_THREADS=1 $(BIN)/python -m flask evaluate --data $(DATA) --figures docs/figures \
+		--html build/evaluation.html --json-to build/evaluation.json $(ARGS)
 
 test: $(STAMP)/test-$(HASH) ## everything that CI runs
 	@$(MAKE) --no-print-directory check

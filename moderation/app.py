@@ -14,7 +14,7 @@ from moderation.checks.profanity import ProfanityCheck
 from moderation.checks.repetition import RepetitionCheck
 from moderation.checks.toxicity import ToxicityCheck
 from moderation.checks.words import WordsCheck
-from moderation.commands import database, people, score, setup, sites, worker
+from moderation.commands import database, evaluate, people, score, setup, sites, worker
 from moderation.demo import site
 from moderation.desk import front, pages, queue, session
 from moderation.desk import settings as settings_pages
@@ -61,6 +61,7 @@ def create_app(settings: Any, **overrides: Any) -> Flask:
         setup.settings,
         score.score_command,
         score.model_group,
+        evaluate.command,
         worker.command,
     ):
         app.cli.add_command(command)

@@ -29,6 +29,7 @@ FLOORS = {
     "signing": 2,
     "scoring": 3,
     "checks": 4,
+    "evaluation": 5,
     "store": 5,
     "flows": 6,
     "worker": 7,
@@ -90,6 +91,13 @@ def test_flows_never_import_each_other() -> None:
             parts = module.split(".")
             if parts[:2] == ["moderation", "flows"] and len(parts) > 2:
                 assert parts[2] in shared, f"flows/{path.name} imports {module}"
+
+
+def test_only_its_command_imports_the_evaluation() -> None:
+    for path in FILES:
+        room = path.relative_to(PACKAGE).parts[0]
+        if room not in ("evaluation", "commands"):
+            assert "evaluation" not in set(map(room_of, imports_of(path))), path
 
 
 def test_only_entry_points_read_the_configuration() -> None:
@@ -154,6 +162,7 @@ def test_every_event_and_problem_is_documented() -> None:
 def test_every_command_is_documented(app) -> None:
     text = document("commands.md")
     own = {"db", "site", "user", "deliveries", "init", "settings", "score", "model", "worker"}
+    own |= {"evaluate"}
     assert own <= set(app.cli.commands), own - set(app.cli.commands)
     for name in set(app.cli.commands) - {"openapi"}:
         assert f"`flask {name}" in text, name

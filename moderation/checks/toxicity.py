@@ -77,7 +77,7 @@ class ToxicityCheck:
     def score(self, comment: Comment) -> Result:
         """Score the visible text. Raises `ModelUnavailable`, at once while others load."""
         model = self._model or self._load_unless_loading()
-        reading = text.read(comment.body, comment.format)
+        reading = seen(comment)
         scores = model.score(reading.text)
         return Result(scores, tuple(self._findings(model, reading, scores)))
 
@@ -113,6 +113,11 @@ class ToxicityCheck:
             for start, end in _merged(model.explain(reading.text, attribute), reading.text):
                 place = reading.span(start, end)
                 yield Finding(self.name, attribute, score, *place, message)
+
+
+def seen(comment: Comment) -> text.Reading:
+    """Give what a model is shown of a comment: the text that a reader sees."""
+    return text.read(comment.body, comment.format)
 
 
 def _merged(words: list[tuple[int, int, float]], shown: str) -> Iterator[tuple[int, int]]:
