@@ -60,19 +60,21 @@ def _roc(one: OfSet, report: Report) -> Drawing:
         x = _log_x(rate)
         parts += [
             svg.line((x, TOP), (x, TOP + SIDE), svg.GREY if rate in (0.01, 0.05) else svg.PALE),
-            svg.words(f"{100 * rate:g} %", x, TOP + SIDE + 14, anchor="middle"),
+            svg.words(
+                f"{100 * rate:g} %", x, TOP + SIDE + 14, anchor="end" if rate == 1 else "middle"
+            ),
         ]
     chance = [(_log_x(rate), _y(rate)) for rate in (10 ** (at / 10) for at in range(-30, 1))]
     parts.append(_thin_line(chance))
-    for at, name in enumerate(names):
-        parts.append(svg.path(_steps(*one.curves[name]), at))
+    for name in names:
+        parts.append(svg.path(_steps(*one.curves[name]), report.names.index(name)))
     caption = (
         f"How many of the toxic comments a threshold finds (upwards) while it flags so many of "
         f"the others by mistake (to the right), on {one.rows:,} rows. The further up and left, "
         f"the better. The left half is what counts for a newsroom: at the grey lines 1 % and "
         f"5 % of harmless comments are flagged. The thin line is guessing."
     )
-    return _with_legend(f"roc-{_slug(one.stem)}", title, caption, parts, names)
+    return _with_legend(f"roc-{_slug(one.stem)}", title, caption, parts, names, report)
 
 
 def _log_x(rate: float) -> float:
@@ -105,7 +107,8 @@ def _reliability(one: OfCalibration, report: Report) -> Drawing:
     for tick in (0, 0.2, 0.4, 0.6, 0.8, 1):
         parts.append(svg.words(f"{tick:g}", LEFT + tick * span, TOP + SIDE + 14, anchor="middle"))
     parts.append(_thin_line([(LEFT, _y(0)), (LEFT + span, _y(1))]))
-    for at, name in enumerate(names):
+    for name in names:
+        at = report.names.index(name)
         points = [(LEFT + part.mean_score * span, _y(part.share)) for part in one.bins[name]]
         total = sum(part.weight for part in one.bins[name])
         parts.append(svg.path(points, at))
@@ -121,7 +124,7 @@ def _reliability(one: OfCalibration, report: Report) -> Drawing:
         f"Expected calibration error: {errors}. Sets: {', '.join(one.sets)}; their share of "
         f"toxic comments is that of the sets, not of a newsroom."
     )
-    return _with_legend(f"reliability-{_slug(one.title)}", title, caption, parts, names)
+    return _with_legend(f"reliability-{_slug(one.title)}", title, caption, parts, names, report)
 
 
 def _frame(title: str, across: str, up: str) -> list[str]:
@@ -145,11 +148,16 @@ def _thin_line(points: Sequence[Point]) -> str:
 
 
 def _with_legend(
-    name: str, title: str, caption: str, parts: list[str], names: Sequence[str]
+    name: str, title: str, caption: str, parts: list[str], names: Sequence[str], report: Report
 ) -> Drawing:
     top = TOP + SIDE + 46
     height = top + LEGEND_LINE * len(names)
-    drawing = svg.figure(title, caption, height, [*parts, *svg.legend(names, top)])
+    drawing = svg.figure(
+        title,
+        caption,
+        height,
+        [*parts, *svg.legend({one: report.names.index(one) for one in names}, top)],
+    )
     return Drawing(name, title, caption, drawing)
 
 
@@ -168,7 +176,10 @@ def _bars(
 ) -> Drawing:
     """A bar for the first model with its interval, and a dot for each other one."""
     top = 26 + LEGEND_LINE * len(names) + 8
-    parts = [svg.words(title, 8, 16, font_weight="600"), *svg.legend(names, 30)]
+    parts = [
+        svg.words(title, 8, 16, font_weight="600"),
+        *svg.legend({one: at for at, one in enumerate(names)}, 30, dots=True),
+    ]
     height = top + BAR_LINE * len(bars) + 22
     for tick in (0, 0.25, 0.5, 0.75, 1):
         x = _bar_x(tick)

@@ -109,6 +109,8 @@ def sampled(rows: Rows, most: int, *, seed: int) -> Rows:
     rng = np.random.default_rng(seed)
     chosen, weights = [], []
     for value, take in _shares(labels, most).items():
+        if not take:  # of a sample of one, say
+            continue
         members = np.flatnonzero(labels == value)
         chosen.append(_spread(members, strata[members], take, rng))
         weights.append(np.full(take, len(members) / take))
@@ -247,6 +249,7 @@ def _decoded(path: Path) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        good = io.StringIO(raw[: error.start].decode("utf-8"), newline="")
-        row = max(sum(1 for _ in csv.reader(good)), 1)
+        # One more letter, so that a row that begins with the bad one is counted.
+        good = io.StringIO(raw[: error.start].decode("utf-8") + "x", newline="")
+        row = sum(1 for _ in csv.reader(good))
         raise EvaluationError(f"{path.name} row {row}: is not UTF-8") from None

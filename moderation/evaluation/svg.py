@@ -4,7 +4,7 @@ matplotlib was turned down: 30 MB for five plots, and its text becomes outlines 
 reader of a page can search, copy or hear.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
 
 WIDTH = 360
@@ -67,12 +67,21 @@ def colour_of(model: int) -> str:
     return COLOURS[model % len(COLOURS)]
 
 
-def legend(names: Sequence[str], top: float) -> list[str]:
-    """A line for each model; each takes `LEGEND_LINE` of height."""
+def legend(models: Mapping[str, int], top: float, *, dots: bool = False) -> list[str]:
+    """A line for each model; each takes `LEGEND_LINE` of height.
+
+    dots  how a model is drawn: from the second on by a dot, not a line
+    """
     parts = []
-    for at, name in enumerate(names):
+    for at, (name, model) in enumerate(models.items()):
         y = top + at * LEGEND_LINE
-        parts += [path([(12, y), (36, y)], at), words(name, 42, y + 4)]
+        if not dots:
+            parts.append(path([(12, y), (36, y)], model))
+        elif model:
+            parts.append(dot((24, y), model))
+        else:
+            parts.append(bar((12, y - 4), 24, 8, colour_of(model)))
+        parts.append(words(name, 42, y + 4))
     return parts
 
 
