@@ -88,7 +88,7 @@ def _own(file: Path, text: str, labels: tuple[str, ...], cap: int) -> Material:
     columns = _attributes(labels or ("toxic",))
     own = LabelledSet(file.name, file.name, Kind.OWN, labels=columns)
     rows = read_own(file, own, text)
-    return Material([(own, sampled(rows, cap, seed=SEED))], {}, cap=cap)
+    return Material([(own, sampled(rows, cap, seed=SEED))], cap=cap)
 
 
 def _attributes(labels: tuple[str, ...]) -> dict[str, str]:

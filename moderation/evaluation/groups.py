@@ -1,22 +1,15 @@
-"""Figures of parts of sets: functionalities, languages, identities, and what is held."""
+"""Figures of parts of sets: functionalities, languages, identities."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from moderation.evaluation.metrics import Bias, bias, power_mean, ranking, share
-from moderation.evaluation.outcome import Headline, OfBias, OfGroup, OfHeld, OfIdentity
+from moderation.evaluation.outcome import OfBias, OfGroup, OfIdentity
 from moderation.evaluation.reading import Array, Rows
 from moderation.evaluation.scores import Scores, Texts
 from moderation.evaluation.sets import LabelledSet
 
-WAR = "war"
-POLITICS = "politics"
-RUDE = "rude words"
-BY_RATERS = "by raters"
-
-GRAVE = ("threat", "identity_attack", "severe_toxicity")
-"""Labels that make a comment clear abuse."""
 IDENTITY_COLUMN = {"madlibs_dev": "identity", "hatecheck_dev": "target_ident"}
 """Template sets that name identities, and the column that says which."""
 
@@ -66,72 +59,6 @@ def _of_group(
             model: ranking(labels, values, weights, seed=seed) for model, values in scores.items()
         },
     )
-
-
-def held(
-    sets: Sets, others: Mapping[str, Rows], models: Sequence[Scores], texts: Texts
-) -> list[OfHeld]:
-    """What the default policy holds: of harmless comments first, then of abuse."""
-    by_stem = {one.stem: rows for one, rows in sets}
-    found = []
-
-    def add(
-        title: str, chosen: list[str], harmless: bool, headline: bool, trained_on: bool = False
-    ) -> None:
-        if not chosen:
-            return
-        index = texts.index(chosen)
-        shares = {one.name: share(int(one.held[index].sum()), len(index)) for one in models}
-        found.append(OfHeld(title, harmless, headline, len(index), trained_on, shares))
-
-    for name, title in (
-        (WAR, "Harmless comments about war"),
-        (POLITICS, "Harmless comments about politics"),
-    ):
-        if rows := others.get(name):
-            add(title, list(rows.texts), True, True)
-    if rows := by_stem.get("jigsaw_dev6"):
-        add("Clear abuse: threat, hate or severe", _grave(rows), False, True)
-    if rows := others.get(BY_RATERS):
-        title = "Clear abuse: threat or hate, by most raters"
-        add(title, _grave(rows), False, False, trained_on=True)
-    if rows := by_stem.get("hatecheck_dev"):
-        for prefix, title in (("threat_", "threats"), ("derog_", "derogation")):
-            names = rows.columns["functionality"]
-            chosen = [
-                text for text, of in zip(rows.texts, names, strict=True) if of.startswith(prefix)
-            ]
-            add(f"HateCheck: {title}", chosen, False, False)
-    if rows := others.get(RUDE):
-        add("Rude words and phrases on their own", list(rows.texts), False, False)
-    return found
-
-
-def _grave(rows: Rows) -> list[str]:
-    grave = np.zeros(len(rows), bool)
-    for attribute in GRAVE:
-        if attribute in rows.labels:
-            grave |= rows.labels[attribute] == 1
-    return [rows.texts[at] for at in np.flatnonzero(grave).tolist()]
-
-
-def headlines(found: Sequence[OfHeld], names: Sequence[str]) -> list[Headline]:
-    """Put each model into one line: harmless held, clear abuse held."""
-
-    def pooled(model: str, harmless: bool) -> tuple[int, int]:
-        parts = [
-            (round(estimate.value * one.rows), one.rows)
-            for one in found
-            if one.in_headline and one.is_harmless is harmless
-            if (estimate := one.by_model[model])
-        ]
-        return sum(hits for hits, _ in parts), sum(rows for _, rows in parts)
-
-    if not any(one.in_headline for one in found):
-        return []
-    return [
-        Headline(name, share(*pooled(name, True)), share(*pooled(name, False))) for name in names
-    ]
 
 
 def bias_of(

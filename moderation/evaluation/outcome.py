@@ -70,6 +70,8 @@ class OfHeld:
     """Comments of one sort, and how many of them the default policy holds."""
 
     title: str
+    short: str
+    """The title for a label of a plot."""
     is_harmless: bool
     in_headline: bool
     rows: int

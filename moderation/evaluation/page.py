@@ -13,10 +13,12 @@ from moderation.evaluation.table import (
     UNSCORED,
     bias_cells,
     headline,
+    notes,
     percent,
     set_name,
     set_rows,
     short,
+    thresholds,
     timing,
     used,
     with_interval,
@@ -70,7 +72,7 @@ def _head(report: Report) -> Iterator[str]:
     for line in headline(report):
         yield f'<p class="line">{escape(line)}</p>'
     yield f"<p>{escape(EXPLAINED)}</p>"
-    yield f"<p>{escape(timing(report))}</p>"
+    yield f"<p>{escape(thresholds(report))} {escape(timing(report))}</p>"
     if report.cap:
         yield (
             f"<p>Of a set with more than {report.cap:,} rows a stratified sample of so many was "
@@ -91,9 +93,8 @@ def _tables(report: Report) -> Iterator[str]:
             for one, model, cells in set_rows(report)
         ),
     )
-    notes = {one.title: one.note for one in report.sets if one.note}
-    for name, note in notes.items():
-        yield f'<p class="note">{escape(name)}: {escape(note)}</p>'
+    for note in notes(report):
+        yield f'<p class="note">{escape(note)}</p>'
     yield from _held(report)
     yield from _groups(report)
     yield from _bias(report)

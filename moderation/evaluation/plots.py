@@ -237,7 +237,7 @@ def _held(report: Report) -> Drawing:
     names = [one.name for one in report.models]
     bars = [
         _Bar(
-            _wrapped_label(one.title),
+            one.short,
             UNWANTED if one.is_harmless else WANTED,
             [one.by_model.get(name) for name in names],
         )
@@ -250,21 +250,6 @@ def _held(report: Report) -> Drawing:
         "figure are the first model, its black line the 95 % interval; dots are the others."
     )
     return _bars("held", "Held under the default policy", caption, names, bars)
-
-
-def _wrapped_label(title: str) -> str:
-    return SHORT_TITLES.get(title, title)
-
-
-SHORT_TITLES = {
-    "Harmless comments about war": "harmless: war",
-    "Harmless comments about politics": "harmless: politics",
-    "Clear abuse: threat, hate or severe": "clear abuse",
-    "Clear abuse: threat or hate, by most raters": "clear abuse, by raters",
-    "HateCheck: threats": "HateCheck threats",
-    "HateCheck: derogation": "HateCheck derogation",
-    "Rude words and phrases on their own": "rude words alone",
-}
 
 
 def _stems_with_identities(report: Report) -> list[str]:

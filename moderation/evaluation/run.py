@@ -6,15 +6,16 @@ today's are worse than a minute of waiting.
 
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 
 from moderation.core.policy import DEFAULT
-from moderation.evaluation import groups
+from moderation.evaluation import groups, held
 from moderation.evaluation.metrics import (
     calibration_error,
     ranking,
@@ -27,14 +28,11 @@ from moderation.evaluation.peers import Scorer, Skipped
 from moderation.evaluation.reading import Array, Rows, find_file, read_set, sampled
 from moderation.evaluation.scores import Scores, Texts, Tick, distinct, score_all, score_profanity
 from moderation.evaluation.sets import (
-    POLITICS_FROM,
     PROFANE_WORDS,
-    RUDE_FROM,
     SETS,
     WAR,
     Kind,
     LabelledSet,
-    is_about_politics,
 )
 
 SEED = 20
@@ -45,8 +43,8 @@ class Material:
     """What is measured."""
 
     sets: Sequence[tuple[LabelledSet, Rows]]
-    others: dict[str, Rows]
-    """Rows by what they are for, as `groups` names them."""
+    sorts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Texts of which it is told how many are held, by the title of `held.SORTS`."""
     absent: tuple[str, ...] = ()
     cap: int = 0
     seed: int = SEED
@@ -71,47 +69,16 @@ def gather(folder: Path, *, cap: int, trained_on: bool, seed: int = SEED) -> Mat
         return sampled(rows, cap, seed=crc32(stem.encode()) + seed)
 
     shown = [one for one in SETS if one.stem in read and (trained_on or not one.trained_on)]
-    others = {name: cut(rows, name) for name, rows in _others(read).items() if len(rows)}
-    return Material(
-        [(one, cut(read[one.stem], one.stem)) for one in shown], others, tuple(absent), cap, seed
-    )
-
-
-def _others(read: dict[str, Rows]) -> dict[str, Rows]:
-    found = {}
-    if WAR.stem in read:
-        found[groups.WAR] = read[WAR.stem]
-    about = [
-        (rows.texts[at], rows)
-        for stem in POLITICS_FROM
-        if (rows := read.get(stem))
-        for at in np.flatnonzero(rows.labels["toxicity"] == 0).tolist()
-        if is_about_politics(rows.texts[at])
-    ]
-    if about:
-        texts = list(dict.fromkeys(text for text, _ in about))
-        found[groups.POLITICS] = Rows(
-            texts,
-            {"toxicity": np.zeros(len(texts), np.int8)},
-            np.ones(len(texts)),
-            {},
-            {},
-            len(texts),
-        )
-    if rows := read.get(PROFANE_WORDS.stem):
-        severity = np.array([float(value or 0) for value in rows.columns["severity_rating"]])
-        found[groups.RUDE] = rows.taken(np.flatnonzero(severity >= RUDE_FROM))
-    if rows := read.get("jigsaw_workers4"):
-        found[groups.BY_RATERS] = rows
-    return found
+    sets = [(one, cut(read[one.stem], one.stem)) for one in shown]
+    return Material(sets, held.picked(read, cap, seed), tuple(absent), cap, seed)
 
 
 def evaluate(
     material: Material, scorers: Sequence[Scorer], skipped: Sequence[Skipped], tick: Tick
 ) -> Report:
     """Measure models, the one in force first, on all the material."""
-    every = [rows for _, rows in material.sets] + list(material.others.values())
-    texts = distinct(text for rows in every for text in rows.texts)
+    every = [rows.texts for _, rows in material.sets] + list(material.sorts.values())
+    texts = distinct(chain.from_iterable(every))
     profanity = score_profanity(texts, tick)
     models = [score_all(one, texts, profanity, tick) for one in scorers]
     tick("figures", 0, len(material.sets))
@@ -119,7 +86,7 @@ def evaluate(
     for at, (labelled, rows) in enumerate(material.sets):
         sets += _of_set(labelled, rows, models, texts, material.seed)
         tick("figures", at + 1, len(material.sets))
-    held = groups.held(material.sets, material.others, models, texts)
+    found = held.held(material.sorts, models, texts)
     identities, bias = groups.bias_of(material.sets, models, texts)
     return Report(
         models=[
@@ -132,8 +99,8 @@ def evaluate(
         absent=material.absent,
         functionalities=groups.functionalities(material.sets, models, texts, material.seed),
         languages=groups.languages(material.sets, models, texts, material.seed),
-        held=held,
-        headlines=groups.headlines(held, [one.name for one in models]),
+        held=found,
+        headlines=held.headlines(found, [one.name for one in models]),
         identities=identities,
         bias=bias,
         calibration=_calibration(material.sets, models, texts),

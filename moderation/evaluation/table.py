@@ -120,9 +120,20 @@ def timing(report: Report) -> str:
     """How long a comment takes, a sentence."""
     times = "; ".join(f"{one.name} {one.median_us:,.0f} µs" for one in report.models)
     return (
-        f"Time of a comment, as measured on this machine ({report.machine}), one call at a "
-        f"time, the median of {report.models[0].calls:,}: {times}."
+        f"The model's time for a comment, as measured on this machine ({report.machine}), one "
+        f"call at a time, the median of {report.models[0].calls:,}: {times}."
     )
+
+
+def thresholds(report: Report) -> str:
+    """What the default policy holds from, a sentence."""
+    limits = [f"{name} {limit:g}" for name, limit in report.thresholds.items() if limit is not None]
+    return f"Hold thresholds of the default policy: {', '.join(limits)}."
+
+
+def notes(report: Report) -> list[str]:
+    """What must be known of a set to read its figures, a line each."""
+    return list(dict.fromkeys(f"{one.title}: {one.note}" for one in report.sets if one.note))
 
 
 # Tables. A model is a letter in them, so that a line fits a terminal.
@@ -136,6 +147,7 @@ def tables(report: Report, width: int) -> RenderableType:
     letters = {name: chr(ord("A") + at) for at, name in enumerate(report.names)}
     key = "\n".join(f"{letter}  {name}" for name, letter in letters.items())
     parts: list[RenderableType] = ["", escape(key), "", _sets(report, letters, width < WIDE)]
+    parts += [f"[dim]{escape(line)}[/dim]" for line in notes(report)] + [""]
     if report.functionalities:
         title = "HateCheck by functionality: decided rightly, %, and mean score"
         parts.append(_groups(title, report.functionalities, report, letters))
@@ -146,7 +158,7 @@ def tables(report: Report, width: int) -> RenderableType:
     if report.identities:
         parts += [_bias(report, letters), _identities(report, letters)]
     parts += [f"[bold]{escape(line)}[/bold]" for line in headline(report)]
-    parts.append(escape(timing(report)))
+    parts += [escape(thresholds(report)), escape(timing(report))]
     parts += [escape(f"Skipped {one.spec}: {one.why}") for one in report.skipped]
     if report.absent:
         parts.append(escape(f"Not there: {', '.join(report.absent)}"))

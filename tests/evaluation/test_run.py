@@ -7,7 +7,7 @@ import pytest
 
 from moderation.core.policy import DEFAULT
 from moderation.evaluation import page, plots, table
-from moderation.evaluation.peers import AltProfanityCheck, Skipped
+from moderation.evaluation.peers import AltProfanityCheck, Skipped, load_scorer
 from moderation.evaluation.reading import EvaluationError
 from moderation.evaluation.run import evaluate, gather
 from moderation.evaluation.scores import is_flagged, is_held
@@ -214,6 +214,28 @@ def test_every_plot_is_a_drawing_with_words_for_who_does_not_see_it(folder):
         assert tree.find(f"{space}desc").text == one.caption
 
 
+def test_a_checkpoint_is_measured_on_each_attribute_that_it_scores(folder, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("detoxify")
+    from tests.scoring.tiny import make_checkpoint, record
+
+    path = make_checkpoint(tmp_path / "tiny")
+    record(path)
+    report = measured(folder, load_scorer(str(path), tmp_path))
+    for attribute in ("toxicity", "severe_toxicity", "obscene", "threat", "insult"):
+        [found] = of(report, "jigsaw_dev6", attribute).by_model.values()
+        assert 0 <= found["auc"].value <= 1
+    [of_nobody] = of(report, "jigsaw_dev6", "identity_attack").by_model.values()
+    assert of_nobody["auc"] is None
+
+
+def test_clear_abuse_is_counted_in_the_whole_set_not_in_a_sample(folder):
+    rows = {one.title: one.rows for one in measured(folder, cap=4).held}
+    assert rows["Clear abuse: threat, hate or severe"] == 1
+    assert rows["HateCheck: derogation"] == 2
+    assert rows["Harmless comments about politics"] == 4
+
+
 def test_alt_profanity_check_answers_as_its_own_package_does():
     package = pytest.importorskip("profanity_check")
     texts = ["You are a pathetic idiot", "thank you", "", "fuck"]
@@ -229,7 +251,7 @@ def test_on_real_comments_the_known_floor_is_found_again():
     material = gather(DATA, cap=400, trained_on=False)
     only = [(one, rows) for one, rows in material.sets if one.stem in ("surge_dev", "cat_gn")]
     assert [one.stem for one, _ in only] == ["cat_gn", "surge_dev"]
-    material = type(material)(only, {}, (), 400)
+    material = type(material)(only)
 
     report = evaluate(material, [AltProfanityCheck()], [], quiet)
 
