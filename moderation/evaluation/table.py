@@ -165,7 +165,8 @@ def tables(report: Report, width: int) -> RenderableType:
     return Group(*parts)
 
 
-WIDE = 165
+WIDE = 200
+"""Columns of a terminal from which a figure and its interval stand in one line."""
 
 
 def _table(title: str, *columns: str) -> Table:
