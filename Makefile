@@ -16,7 +16,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH_ARGS ?=
 TORCH := $(shell sed -n 's/^torch==\([^ ;]*\).*/torch==\1/p' requirements.txt)
 
-LOCKS := requirements.txt moderation/requirements.in moderation/scoring/requirements.in tests/requirements.txt
+LOCKS := requirements.txt moderation/requirements.in moderation/scoring/requirements.in tests/requirements.txt \
+	moderation/training/requirements.txt
 HASH := $(shell cat $(LOCKS) | cksum | tr ' ' '-')
 STAMP := $(VENV)/.copydesk
 
@@ -25,7 +26,10 @@ DATA ?= ../shared/data
 
 export FLASK_APP := wsgi
 
-.PHONY: help run detoxify evaluate test check lock vendor clean
+# A package of which only the weights are read; what it asks for is not installed.
+TEACHER := tox-block==0.1.2
+
+.PHONY: help run detoxify evaluate train test check lock vendor clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -39,9 +43,12 @@ detoxify: $(STAMP)/full-$(HASH) ## also install Detoxify and torch; then: flask 
 	@echo "Detoxify is installed. Next: . $(BIN)/activate; FLASK_APP=wsgi flask model fetch original-small"
 
 # One thread, so that the time of a comment is the same on a machine with more cores.
-evaluate: $(STAMP)/default-$(HASH) ## measure the model in force on the sets in DATA; ARGS="--compare NAME"; page in build/, plots in docs/figures/
+evaluate: $(STAMP)/default-$(HASH) ## measure the model in force on the sets in DATA; ARGS="--compare NAME"; page in build/, figures into docs/model-card.md
 	@OMP_NUM_THREADS=1 $(BIN)/python -m flask evaluate --data $(DATA) --figures docs/figures \
-		--html build/evaluation.html --json-to build/evaluation.json $(ARGS)
+		--html build/evaluation.html --json-to build/evaluation.json --card docs/model-card.md $(ARGS)
+
+train: $(STAMP)/train-$(HASH) ## train the bundled model on the sets in DATA, about 40 minutes on two cores; ARGS="--out FOLDER"
+	@$(BIN)/python -m moderation.training --data $(DATA) $(ARGS)
 
 test: $(STAMP)/test-$(HASH) ## everything that CI runs
 	@$(MAKE) --no-print-directory check
@@ -62,6 +69,10 @@ lock: ## pin requirements anew; needs uv
 		-c requirements.txt tests/requirements.in > tests/requirements.new
 	{ sed '/^[^#]/,$$d' tests/requirements.txt; cat tests/requirements.new; } > tests/requirements.locked
 	mv tests/requirements.locked tests/requirements.txt; rm tests/requirements.new
+	uv pip compile --quiet --upgrade --python-version 3.11 --no-emit-find-links --no-emit-index-url --no-header --no-annotate \
+		-c requirements.txt moderation/training/requirements.in > train.new
+	{ sed '/^[^#]/,$$d' moderation/training/requirements.txt; cat train.new; } > train.locked
+	mv train.locked moderation/training/requirements.txt; rm train.new
 
 vendor: ## fetch the pages' styles and scripts anew; needs npm
 	sh moderation/static/vendor/vendor.sh
@@ -94,3 +105,8 @@ $(STAMP)/full-$(HASH): $(STAMP)/default-$(HASH) | $(STAMP)
 $(STAMP)/test-$(HASH): $(STAMP)/full-$(HASH) | $(STAMP)
 	@$(PIP) -r tests/requirements.txt
 	@rm -f $(STAMP)/test-*; touch $@
+
+$(STAMP)/train-$(HASH): $(STAMP)/full-$(HASH) | $(STAMP)
+	@$(PIP) -r moderation/training/requirements.txt
+	@$(PIP) --no-deps $(TEACHER)
+	@rm -f $(STAMP)/train-*; touch $@

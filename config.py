@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 MODELS = (
     "auto",
     "bundled",
+    "bundled:linear",
     "detoxify:original",
     "detoxify:unbiased",
     "detoxify:multilingual",
@@ -49,7 +50,9 @@ class Settings:
         secret=True,
     )
     toxicity_model: str = _setting(
-        "TOXICITY_MODEL", f"One of {', '.join(MODELS)}, or the path of a checkpoint.", "auto"
+        "TOXICITY_MODEL",
+        f"One of {', '.join(MODELS)}, or the path of a checkpoint or a trained model.",
+        "auto",
     )
     host: str = _setting("HOST", "Address to serve on.", "127.0.0.1")
     port: int = _setting("PORT", "Port to serve on, 1 to 65535.", 8000)

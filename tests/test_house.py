@@ -30,6 +30,7 @@ FLOORS = {
     "scoring": 3,
     "checks": 4,
     "evaluation": 5,
+    "training": 6,
     "store": 5,
     "flows": 6,
     "worker": 7,
@@ -93,10 +94,10 @@ def test_flows_never_import_each_other() -> None:
                 assert parts[2] in shared, f"flows/{path.name} imports {module}"
 
 
-def test_only_its_command_imports_the_evaluation() -> None:
+def test_only_its_command_and_the_training_import_the_evaluation() -> None:
     for path in FILES:
         room = path.relative_to(PACKAGE).parts[0]
-        if room not in ("evaluation", "commands"):
+        if room not in ("evaluation", "commands", "training"):
             assert "evaluation" not in set(map(room_of, imports_of(path))), path
 
 

@@ -116,8 +116,8 @@ class ToxicityCheck:
 
 
 def seen(comment: Comment) -> text.Reading:
-    """Give what a model is shown of a comment: the text that a reader sees."""
-    return text.read(comment.body, comment.format)
+    """Give what a model is shown: the text that a reader sees, behind its disguises."""
+    return text.plain(text.read(comment.body, comment.format))
 
 
 def _merged(words: list[tuple[int, int, float]], shown: str) -> Iterator[tuple[int, int]]:

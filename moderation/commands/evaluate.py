@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from moderation.commands.console import as_command, json_option, runtime
 from moderation.core.comment import ATTRIBUTES
 from moderation.evaluation import page, plots, table
+from moderation.evaluation.card import filled
 from moderation.evaluation.outcome import Report
 from moderation.evaluation.peers import load_peers, load_scorer
 from moderation.evaluation.reading import EvaluationError, read_own, sampled
@@ -43,6 +44,8 @@ ROWS = 2000
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with the plots.")
 @click.option("--figures", type=click.Path(path_type=Path), help="Folder for plots as files.")
 @click.option("--json-to", type=click.Path(path_type=Path), help="Write the JSON to a file.")
+@click.option("--card", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="Model card, a Markdown file, to put the figures into.")  # fmt: skip
 @json_option
 @as_command
 def command(
@@ -56,6 +59,7 @@ def command(
     html: Path | None,
     figures: Path | None,
     json_to: Path | None,
+    card: Path | None,
     as_json: bool,
 ) -> None:
     """Measure the model in force on FILE, a CSV with labelled comments, or on known sets."""
@@ -68,7 +72,7 @@ def command(
             assert data is not None
             material = _known(data, cap, trained_on)
         report = _measure(material, specs)
-        _write(report, html, figures, json_to)
+        _write(report, html, figures, json_to, card)
     except EvaluationError as error:
         raise click.ClickException(str(error)) from None
     except ModelUnavailable as error:
@@ -152,8 +156,12 @@ def _dumped(report: Report) -> str:
     return json.dumps(table.document(report), ensure_ascii=False, indent=1)
 
 
-def _write(report: Report, html: Path | None, figures: Path | None, json_to: Path | None) -> None:
+def _write(
+    report: Report, html: Path | None, figures: Path | None, json_to: Path | None, card: Path | None
+) -> None:
     files: dict[Path, str] = {}
+    if card:
+        files[card] = filled(card.read_text("utf-8"), report).rstrip("\n")
     if json_to:
         files[json_to] = _dumped(report)
     if html:

@@ -1,5 +1,6 @@
 """From the name of a model in the settings to the model."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from moderation.scoring.bundled import BundledModel
@@ -8,23 +9,29 @@ from moderation.scoring.fetch import BASES, fetched
 from moderation.scoring.model import ModelUnavailable, ToxicityModel
 
 DETOXIFY = "detoxify:"
+BUNDLED: Mapping[str, bool] = {"bundled": False, "bundled:linear": True}
+"""Name → whether the linear stage stands alone."""
 
 
 def load_model(spec: str, models_dir: Path) -> ToxicityModel:
     """Load the model that a setting names. Takes seconds; contacts no network.
 
     spec  `auto` (a fetched Detoxify checkpoint, else the bundled model), `bundled`,
-          `detoxify:` with the name of a fetched one, or the path of a checkpoint
+          `bundled:linear` (its first stage alone, for the smallest machines),
+          `detoxify:` with the name of a fetched one, the path of a checkpoint, or that
+          of a folder into which `make train` has put a model
 
     Raises `ModelUnavailable`; `auto` does not fall back from a broken checkpoint,
     because scores would change their meaning without anyone having asked.
     """
     if spec == "auto":
         spec = _best(models_dir)
-    if spec == "bundled":
-        return BundledModel()
+    if spec in BUNDLED:
+        return BundledModel(linear_only=BUNDLED[spec])
     if not spec.startswith(DETOXIFY):
         checkpoint = Path(spec)
+        if checkpoint.is_dir():
+            return BundledModel(checkpoint)
         return DetoxifyModel(checkpoint, DETOXIFY + checkpoint.stem)
     return _named(spec.removeprefix(DETOXIFY), models_dir)
 

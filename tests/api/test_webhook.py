@@ -581,7 +581,7 @@ def test_a_decision_records_its_policy_and_model_versions(site: NewsSite) -> Non
 
     assert whole["decisions"][0]["policy_version"] == 1
     [assessment] = whole["revisions"][0]["assessments"]
-    assert assessment["versions"]["toxicity"].startswith("alt-profanity-check")
+    assert assessment["versions"]["toxicity"].startswith("copydesk@")
     assert set(assessment["versions"]) == {"toxicity", "profanity", "words", "links", "repetition"}
 
 

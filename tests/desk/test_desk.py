@@ -35,7 +35,7 @@ def test_a_comment_is_shown_with_article_author_and_why(browse, held) -> None:
 
     assert 'href="https://news.example/a-22"' in page.text
     said = text_of(page)
-    for words in ("Ann", "Why it stands here", "alt-profanity-check", "published 1", FRIENDLY[:30]):
+    for words in ("Ann", "Why it stands here", "copydesk@", "published 1", FRIENDLY[:30]):
         assert words in said, words
 
 

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from moderation.commands import evaluate
+from moderation.evaluation.card import BEGIN, END
 from moderation.scoring.loading import load_model
 from tests.evaluation.conftest import KIND, RUDE, write
 
@@ -174,3 +175,25 @@ def test_a_wrong_option_is_refused_with_its_name(flask, words, says):
     result = flask(*words)
     assert result.exit_code == 2
     assert says in result.stderr
+
+
+def test_figures_are_put_into_a_model_card_and_the_rest_of_it_stays(flask, folder, tmp_path):
+    card = tmp_path / "card.md"
+    card.write_text(f"# Ours\n\n{BEGIN}\nold\n{END}\n\n## Not for\n")
+    for _ in range(2):  # what was written is replaced, not added to
+        result = flask("--data", folder, "--card", card)
+        assert result.exit_code == 0, result.output
+    written = card.read_text()
+    assert written.startswith("# Ours\n\n") and written.endswith(f"{END}\n\n## Not for\n")
+    assert "old" not in written and written.count("### By set") == 1
+    for part in ("| set | rows | model |", "### HateCheck by functionality", "### Where it fails"):
+        assert part in written
+    assert RUDE not in written and KIND not in written
+
+
+def test_a_card_without_a_place_for_figures_is_left_as_it_was(flask, folder, tmp_path):
+    card = tmp_path / "card.md"
+    card.write_text("# Ours\n")
+    result = flask("--data", folder, "--card", card)
+    assert result.exit_code == 1
+    assert "no lines" in result.stderr and card.read_text() == "# Ours\n"

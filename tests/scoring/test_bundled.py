@@ -1,15 +1,29 @@
+import json
+import shutil
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+
+import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from moderation.scoring.bundled import BundledModel
+from moderation import text as texts
+from moderation.evaluation.metrics import calibration_error, reliability
+from moderation.evaluation.reading import find_file, read_set
+from moderation.evaluation.sets import SETS
+from moderation.scoring.bundled import CARD, WEIGHTS, BundledModel
+from moderation.scoring.linear import LinearStage, features
 from moderation.scoring.loading import load_model
+from moderation.scoring.model import ATTRIBUTES, ModelUnavailable
+from tests.conftest import DATA
 
-TEXTS = [
-    "You are a pathetic idiot",
-    "Our army has liberated the town, the enemy was destroyed",
-    "",
-    "👍",
-    "Thanks for the article, fuck the weather",
-]
+INSULT = "You are a pathetic idiot"
+MEGABYTE = 1 << 20
+FILES = {CARD, "encoder.onnx", "head.npz", "linear.npz", "tokenizer.json"}
 
 
 @pytest.fixture(scope="module")
@@ -17,32 +31,166 @@ def model() -> BundledModel:
     return BundledModel()
 
 
-@pytest.mark.parametrize("text", TEXTS)
-def test_our_arithmetic_gives_the_scores_of_the_package(model: BundledModel, text: str):
-    from profanity_check import predict_prob
-
-    assert model.score(text)["toxicity"] == pytest.approx(predict_prob([text])[0], abs=1e-9)
+@pytest.fixture(scope="module")
+def linear() -> BundledModel:
+    return BundledModel(linear_only=True)
 
 
-def test_an_insult_is_toxic_and_war_news_are_not(model: BundledModel):
-    assert model.score(TEXTS[0])["toxicity"] >= 0.6
-    assert all(value < 0.6 for value in model.score(TEXTS[1]).values())
+@pytest.mark.parametrize(
+    ("harmless", "abuse"),
+    [
+        ("Our army has liberated the town, the enemy was destroyed", "You should be destroyed"),
+        ("The rebels killed forty soldiers at the border", "I will find you and kill you"),
+        ("Muslims make up a tenth of the voters here", "Muslims are vermin, kick them all out"),
+        ("This is an idiotic law", "You are an idiot, like all your voters"),
+        ("He called her a stupid bitch and was fined for it", "You stupid bitch"),
+        ("I don't hate gay people", "I hate gay people"),
+    ],
+)
+def test_the_same_words_are_read_in_their_sentence(model: BundledModel, harmless: str, abuse: str):
+    assert model.score(harmless)["toxicity"] < 0.4 < 0.5 < model.score(abuse)["toxicity"]
 
 
-def test_the_words_that_carry_the_score_are_told(model: BundledModel):
-    words = [TEXTS[0][start:end] for start, end, _ in model.explain(TEXTS[0], "toxicity")]
-    assert "idiot" in words
-    assert not {"You", "are"} & set(words)
+@pytest.mark.parametrize(
+    ("text", "attribute"),
+    [
+        ("I will find you and kill you", "threat"),
+        ("You are a fucking cunt, die", "severe_toxicity"),
+        ("Fuck this shit", "obscene"),
+        (INSULT, "insult"),
+        ("Muslims are vermin, kick them all out", "identity_attack"),
+        ("Suck my dick, I want to fuck your tits", "sexual_explicit"),
+    ],
+)
+def test_each_attribute_is_scored_higher_for_what_it_names(model, text: str, attribute: str):
+    kind = model.score("Thank you for this article, I learnt a lot")
+    assert model.score(text)[attribute] > max(0.15, 10 * kind[attribute])
 
 
-def test_weights_are_shares_of_the_heaviest_word(model: BundledModel):
-    weights = [weight for *_, weight in model.explain("you stupid pathetic idiot", "toxicity")]
-    assert max(weights) == 1.0 and min(weights) > 0
+def test_every_score_is_a_chance(model: BundledModel, linear: BundledModel):
+    for one in (model, linear):
+        scores = one.score(INSULT)
+        assert tuple(scores) == ATTRIBUTES == one.attributes
+        assert all(0 <= score <= 1 for score in scores.values())
 
 
-def test_a_text_without_known_words_is_not_explained(model: BundledModel):
-    assert model.explain("👍 xqzt", "toxicity") == []
+@pytest.mark.parametrize("text", ["", " ", "👍", "\x00\u202e", "?" * 5000, "a" * 20_000])
+def test_nothing_that_can_be_typed_is_too_odd_to_score(model: BundledModel, text: str):
+    assert all(0 <= score <= 1 for score in model.score(text).values())
+    assert all(0 <= s <= e <= len(text) for s, e, _ in model.explain(text, "toxicity"))
+
+
+@pytest.mark.parametrize("at", [0, 900, 2600])
+def test_an_insult_is_found_wherever_it_stands_in_a_long_comment(model: BundledModel, at: int):
+    words = ("the council met on tuesday to vote about the new road " * 240).split()
+    kind = " ".join(words)
+    rude = " ".join([*words[:at], "you fucking idiot, go and kill yourself", *words[at:]])
+    assert model.score(kind)["toxicity"] < 0.1
+    assert model.score(rude)["toxicity"] > 0.5
+
+
+def test_the_words_that_carry_a_score_are_told(model: BundledModel, linear: BundledModel):
+    for one in (model, linear):
+        told = one.explain(INSULT, "toxicity")
+        words = [INSULT[start:end] for start, end, _ in told]
+        assert "idiot" in words and "a" not in words
+        weights = [weight for *_, weight in told]
+        assert max(weights) == 1.0 and min(weights) > 0
+
+
+@given(st.text(st.sampled_from("ab cdé!'’ \n👍you idiot"), max_size=80))
+@example("idiot idiot you idiot")
+@example("")
+def test_what_the_words_add_is_all_that_the_linear_stage_scores(text: str):
+    stage = LinearStage.load(WEIGHTS / "linear.npz")
+    found = features(text)
+    nothing = stage.logits(features(""))
+    assert stage.parts(found).sum(0) + nothing == pytest.approx(stage.logits(found), abs=1e-6)
+
+
+def test_threads_may_share_it(model: BundledModel):
+    asked = [f"You are {what} number {at}" for at in range(20) for what in ("kind", "an idiot")]
+    alone = [model.score(text) for text in asked]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(model.score, asked)) == alone
+
+
+def test_it_loads_without_torch_or_anything_else_to_train_with():
+    code = """
+        import sys
+        for name in ("torch", "transformers", "sklearn", "scipy", "onnx", "detoxify"):
+            sys.modules[name] = None
+        from moderation.scoring.bundled import BundledModel
+        print(BundledModel().score("You are a pathetic idiot")["toxicity"] > 0.5)
+    """
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=120
+    )
+    assert ran.stdout.strip() == "True", ran.stderr
+
+
+def test_it_ships_figures_only_and_few_of_them():
+    found = {path.name: path for path in WEIGHTS.iterdir()}
+    assert set(found) == FILES
+    assert sum(path.stat().st_size for path in found.values()) <= 40 * MEGABYTE
+    for name in ("head.npz", "linear.npz"):
+        with np.load(found[name], allow_pickle=False) as arrays:
+            assert all(arrays[key].dtype.kind in "if" for key in arrays)
+
+
+def test_a_file_that_is_missing_or_not_the_trained_one_is_refused(tmp_path):
+    copy = shutil.copytree(WEIGHTS, tmp_path / "weights")
+    with (copy / "head.npz").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ModelUnavailable, match=r"head\.npz is not the file that was trained"):
+        BundledModel(copy)
+    (copy / "linear.npz").unlink()
+    (copy / CARD).write_text(json.dumps(json.loads((WEIGHTS / CARD).read_text())))
+    with pytest.raises(ModelUnavailable, match="can't be loaded"):
+        BundledModel(copy)
 
 
 def test_auto_without_a_fetched_checkpoint_is_the_bundled_model(tmp_path):
-    assert load_model("auto", tmp_path).name.startswith("alt-profanity-check@")
+    assert load_model("auto", tmp_path).name.startswith("copydesk@")
+    assert load_model("bundled:linear", tmp_path).name.startswith("copydesk-linear@")
+
+
+@pytest.fixture(scope="module")
+def labelled() -> tuple[list[str], np.ndarray]:
+    """Texts as a model sees them, and their labels of toxicity."""
+    path = find_file(DATA, "jigsaw_dev6")
+    if path is None:
+        pytest.skip("the labelled data is not beside this checkout")
+    [which] = [one for one in SETS if one.stem == "jigsaw_dev6"]
+    rows = read_set(path, which)
+    return [texts.plain(texts.read(one)).text for one in rows.texts], rows.labels["toxicity"]
+
+
+def test_scores_are_chances_on_comments_that_nobody_tuned_on(model: BundledModel, labelled):
+    shown, labels = labelled
+    scores = np.array([model.score(text)["toxicity"] for text in shown])
+    assert calibration_error(reliability(labels, scores)) < 0.03
+    likely = (scores >= 0.6) & (scores < 0.8)
+    assert 0.5 < labels[likely].mean() < 0.9
+
+
+def test_without_the_words_that_are_told_a_score_falls_more_than_without_others(model, labelled):
+    choose, told, others = Random(3), [], []
+    for text in labelled[0]:
+        before = model.score(text)["toxicity"]
+        spans = [(start, end) for start, end, _ in model.explain(text, "toxicity")]
+        words = features(text).spans
+        if before < 0.5 or len(words) < 2 * len(spans):
+            continue
+        other = choose.sample(sorted(set(words) - set(spans)), len(spans))
+        told.append(before - model.score(without(text, spans))["toxicity"])
+        others.append(before - model.score(without(text, other))["toxicity"])
+    assert len(told) >= 50
+    assert np.mean(told) > 4 * np.mean(others)
+    assert np.mean(np.array(told) > np.array(others)) > 0.9
+
+
+def without(text: str, spans: list[tuple[int, int]]) -> str:
+    for start, end in sorted(spans, reverse=True):
+        text = text[:start] + text[end:]
+    return text

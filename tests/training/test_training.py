@@ -1,0 +1,130 @@
+"""The whole of the training on a handful of sentences and a tiny network."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from moderation.scoring.encoder import EncoderStage
+from moderation.scoring.linear import LinearStage, features
+from moderation.scoring.model import ATTRIBUTES
+from moderation.training import blend, linear, transformer
+from moderation.training.row import Row
+from tests.scoring.tiny import WORDS
+
+NAN = float("nan")
+RUDE, KIND = "you are a pathetic idiot", "hello the army town"
+
+
+def row(text: str, toxic: float, source: str = "jigsaw_train") -> Row:
+    return Row(text, (toxic, *[toxic if at == 3 else 0.0 for at in range(6)]), 1.0, source)
+
+
+ROWS = [row(f"{RUDE} {'. ' * (at % 5)}", 1.0) for at in range(40)]
+ROWS += [row(f"{KIND} {', ' * (at % 5)}", 0.0) for at in range(40)]
+NOTHING = np.full((len(ROWS), 6), np.nan, np.float32)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    """A pretrained model's folder, with random weights."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("base")
+    (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n", "utf-8")
+    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(7)
+    config = BertConfig(
+        vocab_size=len(WORDS), hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=128,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def trained(base: Path):
+    return transformer.fine_tune(
+        transformer.examples(ROWS, NOTHING), base, epochs=20, seed=3, report=lambda *_: None
+    )
+
+
+def test_the_same_seed_trains_the_same_network(base: Path):
+    first, again = (trained(base).state_dict() for _ in range(2))
+    assert all((first[name] == again[name]).all() for name in first)
+
+
+def test_what_is_exported_scores_as_what_was_trained(base: Path, tmp_path: Path):
+    from transformers import AutoTokenizer
+
+    from moderation.training.export import export
+
+    scorer = trained(base)
+    export(scorer, base, tmp_path, tmp_path)
+    with np.load(tmp_path / "head.npz") as head:
+        stage = EncoderStage(
+            tmp_path / "encoder.onnx", tmp_path / "tokenizer.json", head["weights"], head["offsets"]
+        )
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    for text in (RUDE, KIND):
+        [window] = stage.windows(text, lambda places: [0.0] * len(places))
+        fed = tokenizer(text, return_tensors="pt")
+        expected = scorer(fed["input_ids"], fed["attention_mask"])[0].detach().numpy()
+        assert window.logits == pytest.approx(expected, abs=0.3)
+        assert [text[a:b] for a, b in window.spans] == text.split()
+    rude, kind = (stage.windows(text, lambda _: [])[0].logits[0] for text in (RUDE, KIND))
+    assert rude > kind + 1
+
+
+def test_the_linear_stage_learns_words_and_is_read_again_as_it_was_saved(tmp_path: Path):
+    table, offsets = linear.fit(transformer.examples(ROWS, NOTHING))
+    linear.save(tmp_path / "linear.npz", table, offsets)
+    stage = LinearStage.load(tmp_path / "linear.npz")
+    rude, kind = (stage.logits(features(text)) for text in (RUDE, KIND))
+    at = ATTRIBUTES.index("insult")
+    assert rude[0] > 0 > kind[0] and rude[at] > 0 > kind[at]
+    whole = (linear.matrix([RUDE]) @ table + offsets)[0]
+    assert rude == pytest.approx(whole, abs=0.25)
+
+
+def test_an_unknown_target_is_the_teachers_at_half_weight_or_does_not_count():
+    rows = [Row("a", (0.0, *[NAN] * 6)), Row("b", (1.0, *[NAN] * 6))]
+    soft = np.array([[0.9] * 6, [0.9] * 6], np.float32)
+    data = transformer.examples(rows, soft)
+    assert data.targets[0, 1] == pytest.approx(0.1), "what is harmless is no threat"
+    assert data.targets[1, 1] == pytest.approx(0.9)
+    assert data.weights[1].tolist() == [1.0, *[0.5] * 5, 0.0]
+
+
+def test_a_swear_word_at_nobody_is_less_toxic_than_an_insult():
+    targets = [(1.0, 0.0, 1.0, 0.0, insult, 0.0, 0.0) for insult in (0.0, 1.0)]
+    rows = [Row("x", one, source="jigsaw_train") for one in targets]
+    data = transformer.examples(rows, np.zeros((2, 6), np.float32))
+    assert data.targets[:, 0] == pytest.approx([transformer.COARSE, 1.0])
+
+
+def test_a_score_means_the_share_in_life_though_a_set_was_picked_to_be_toxic():
+    draw = np.random.default_rng(5)
+    rows = [row(f"n{at}", float(at % 10 < 7), "civil_spans_train") for at in range(4000)]
+    data = transformer.examples(rows, np.zeros((len(rows), 6), np.float32))
+    truth = data.targets[:, :1] * 2 - 1 + draw.normal(0, 1.5, (len(rows), len(ATTRIBUTES)))
+    found = blend.fit({"linear": truth, "encoder": truth}, rows, data)["toxicity"]
+    weights = [found[stage]["toxicity"] for stage in ("linear", "encoder")]
+    scores = 1 / (1 + np.exp(-(truth[:, 0] * sum(weights) + found["offset"])))
+    life = blend.as_in_life(rows)
+    assert np.average(data.targets[:, 0], weights=life) == pytest.approx(0.08, abs=0.001)
+    assert np.average(scores, weights=life) == pytest.approx(0.08, abs=0.01)
+
+
+def test_no_stage_counts_against_what_it_is_for():
+    rows = [row(f"n{at}", float(at % 2)) for at in range(200)]
+    data = transformer.examples(rows, np.zeros((len(rows), 6), np.float32))
+    right = np.repeat(data.targets[:, :1] * 4 - 2, len(ATTRIBUTES), 1).astype(float)
+    found = blend.fit({"linear": -right, "encoder": right}, rows, data)
+    assert all(
+        weight >= 0
+        for one in found.values()
+        for stage in ("linear", "encoder")
+        for weight in one[stage].values()
+    )
+    assert found["toxicity"]["encoder"]["toxicity"] > found["toxicity"]["linear"]["toxicity"]
