@@ -10,7 +10,7 @@ from moderation.checks.repetition import RepetitionCheck
 from moderation.checks.toxicity import ToxicityCheck
 from moderation.commands import score
 from moderation.scoring.bundled import BundledModel
-from moderation.scoring.model import ModelUnavailable
+from moderation.scoring.model import ATTRIBUTES, ModelUnavailable
 
 
 def unavailable():
@@ -71,7 +71,7 @@ def test_without_a_text_the_command_fails(make_runner):
 def test_the_model_in_use_is_named(make_runner):
     result = make_runner().invoke(args=["model", "show"])
     assert result.output.startswith("copydesk@")
-    assert result.output.endswith(": toxicity\n")
+    assert result.output.endswith(": " + ", ".join(ATTRIBUTES) + "\n")
 
 
 def test_a_model_that_is_unavailable_is_an_error_of_one_line(make_runner):
