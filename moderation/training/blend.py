@@ -81,6 +81,19 @@ def fit(stages: dict[str, Floats], rows: Sequence[Row], data: Examples) -> Blend
     return blend
 
 
+def combined(blend: Blend, stages: dict[str, Floats]) -> Floats:
+    """Give the logits that a blend makes of its stages'; shape (rows, attributes)."""
+    columns = []
+    for name in ATTRIBUTES:
+        summed = sum(
+            logits[:, ATTRIBUTES.index(head)] * weight
+            for stage, logits in stages.items()
+            for head, weight in blend[name].get(stage, {}).items()
+        )
+        columns.append(summed + blend[name]["offset"])
+    return np.stack(columns, axis=1)
+
+
 def reached(blend: Blend, stages: dict[str, Floats], rows: Sequence[Row]) -> dict[str, Any]:
     """Tell what a threshold would hold, which the default policy's are chosen by.
 
@@ -91,13 +104,9 @@ def reached(blend: Blend, stages: dict[str, Floats], rows: Sequence[Row]) -> dic
     weights = as_in_life(rows)
     harmless = np.where(said[:, 0] < 0.5, weights, 0)
     found = {}
+    every = expit(combined(blend, stages))
     for at, name in enumerate(ATTRIBUTES):
-        logits = sum(
-            stages[stage][:, ATTRIBUTES.index(head)] * weight
-            for stage in stages
-            for head, weight in blend[name][stage].items()
-        )
-        scores = expit(logits + blend[name]["offset"])
+        scores = every[:, at]
         guilty = np.where(said[:, at] >= 0.5, weights, 0)
         found[name] = {
             str(limit): [_share(scores >= limit, harmless), _share(scores >= limit, guilty)]

@@ -23,7 +23,7 @@ from tests.conftest import DATA
 
 INSULT = "You are a pathetic idiot"
 MEGABYTE = 1 << 20
-FILES = {CARD, "encoder.onnx", "head.npz", "linear.npz", "tokenizer.json"}
+FILES = {CARD, "encoder.onnx", "gate.npz", "head.npz", "linear.npz", "tokenizer.json"}
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_it_ships_figures_only_and_few_of_them():
     found = {path.name: path for path in WEIGHTS.iterdir()}
     assert set(found) == FILES
     assert sum(path.stat().st_size for path in found.values()) <= 40 * MEGABYTE
-    for name in ("head.npz", "linear.npz"):
+    for name in ("gate.npz", "head.npz", "linear.npz"):
         with np.load(found[name], allow_pickle=False) as arrays:
             assert all(arrays[key].dtype.kind in "if" for key in arrays)
 

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy.special import expit
+
+from moderation.scoring.gate import AGREEMENT, Gate
+from moderation.scoring.model import ATTRIBUTES
+
+RANDOM = np.random.default_rng(5)
+WHOLE = RANDOM.normal(-2, 2, (4000, len(ATTRIBUTES)))
+FIRST = 0.8 * WHOLE + RANDOM.normal(-0.4, 0.8, WHOLE.shape)
+WEIGHTS = RANDOM.uniform(0.1, 1, len(WHOLE))
+thresholds = st.dictionaries(
+    st.sampled_from(ATTRIBUTES), st.floats(0.05, 0.99, allow_nan=False), min_size=1
+)
+
+
+@pytest.fixture(scope="module")
+def gate() -> Gate:
+    return Gate(FIRST, WHOLE, WEIGHTS)
+
+
+@given(thresholds)
+def test_of_what_the_whole_model_holds_the_stated_share_goes_through(gate: Gate, asked):
+    held = reached(WHOLE, asked)
+    assume(held.any())
+    kept = np.array([not gate.releases(row, asked) for row in FIRST[held]])
+    assert WEIGHTS[held][kept].sum() >= AGREEMENT * WEIGHTS[held].sum()
+
+
+@given(thresholds)
+def test_what_the_first_stage_would_hold_is_never_released(gate: Gate, asked):
+    doubtful = FIRST[reached(FIRST, asked)]
+    assert not any(gate.releases(row, asked) for row in doubtful)
+
+
+def test_comments_that_are_far_from_every_threshold_are_released(gate: Gate):
+    released = [gate.releases(row, {"threat": 0.9}) for row in FIRST]
+    assert np.mean(released) > 0.8
+
+
+def test_a_threshold_that_was_never_reached_lets_everything_through():
+    gate = Gate(FIRST, np.minimum(WHOLE, 0), WEIGHTS)
+    assert not any(gate.releases(row, {"threat": 0.9}) for row in FIRST)
+
+
+def test_where_nothing_follows_from_a_score_all_are_released(gate: Gate):
+    assert all(gate.releases(row, {}) for row in FIRST)
+
+
+def test_another_policy_has_another_margin(gate: Gate):
+    assert gate.margin({"insult": 0.9}) != gate.margin({"insult": 0.5})
+
+
+def reached(logits: np.ndarray, asked: dict[str, float]) -> np.ndarray:
+    limits = np.array([asked.get(name, 2) for name in ATTRIBUTES])
+    return (expit(logits) >= limits).any(1)
