@@ -91,17 +91,19 @@ class Policy:
 
 
 DEFAULT = Policy(
-    # One threshold an attribute, and none that rejects: until a newsroom has seen how
-    # the model judges its own readers, a person has the last word.
+    # Of harmless comments about war and politics fewer than 2 in 100 reach one of these;
+    # of threats, hate and severe abuse more than 8 in 10 do. docs/model-card.md has the
+    # figures, and what other thresholds would do. None rejects: until a newsroom has seen
+    # how the model judges its own readers, a person has the last word.
     thresholds={
-        "toxicity": Threshold(hold=0.6),
-        "severe_toxicity": Threshold(hold=0.4),
-        "obscene": Threshold(hold=0.7),
-        "threat": Threshold(hold=0.4),
-        "insult": Threshold(hold=0.6),
-        "identity_attack": Threshold(hold=0.5),
-        "sexual_explicit": Threshold(hold=0.6),
-        "profanity": Threshold(hold=0.6),
+        "toxicity": Threshold(hold=0.9),
+        "severe_toxicity": Threshold(hold=0.2),
+        "obscene": Threshold(hold=0.9),
+        "threat": Threshold(hold=0.3),
+        "insult": Threshold(hold=0.9),
+        "identity_attack": Threshold(hold=0.25),
+        "sexual_explicit": Threshold(hold=0.7),
+        "profanity": Threshold(hold=0.95),
     }
 )
 

@@ -23,7 +23,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 CARD = "model.json"
 MOST_WORDS = 60
 """Places of a text that are told to carry its score."""
-NOTABLE = 0.3
+NOTABLE = 0.45
 """Share of the heaviest word's part from which a word is told."""
 
 Floats = NDArray[np.float64]
@@ -69,21 +69,21 @@ class BundledModel:
     def explain(self, text: str, attribute: str) -> list[tuple[int, int, float]]:
         """Give the words that push a score up, with their share of the heaviest one's.
 
-        Both stages add up what their words bring, so each word's part is exact.
+        Each stage adds up what its words bring, so each word's part is exact there. A
+        word is told by the geometric mean of both: the encoder spreads a part of what it
+        read over the words around, the linear stage doesn't know which "pig" is meant.
         """
         at = ATTRIBUTES.index(attribute)
         found, windows = self._read(text)
-        parts = self._linear.parts(found) @ self._of_linear[:, at]
+        parts = _shares(self._linear.parts(found) @ self._of_linear[:, at])
         if windows:
             weights = self._of_encoder[:, at]
             highest = max(windows, key=lambda window: float(window.logits @ weights))
-            parts += _by_word(found.spans, highest, highest.parts @ weights)
-        heaviest = float(parts.max(initial=0.0))
-        if heaviest <= 0:
-            return []
-        shares = (parts / heaviest).tolist()
-        told = [(*span, share) for span, share in zip(found.spans, shares, strict=True)]
-        return [one for one in told if one[2] >= NOTABLE][:MOST_WORDS]
+            read = _shares(_by_word(found.spans, highest, highest.parts @ weights))
+            both = np.sqrt(parts * read)
+            parts = _shares(both if both.any() else read)
+        told = zip(found.spans, parts.tolist(), strict=True)
+        return [(*span, part) for span, part in told if part >= NOTABLE][:MOST_WORDS]
 
     def stages(self, text: str) -> tuple[Floats, Floats]:
         """Give the logits of the linear stage and of the encoder, before they are weighed."""
@@ -127,6 +127,12 @@ def _matrix(blend: dict[str, Any], stage: str) -> Floats:
 
 def _highest(windows: list[Window]) -> Floats:
     return np.asarray(np.max([window.logits for window in windows], axis=0))
+
+
+def _shares(parts: Floats) -> Floats:
+    """Give what speaks for an attribute as shares of the heaviest; all 0 if nothing does."""
+    heaviest = parts.max(initial=0.0)
+    return parts.clip(0) / heaviest if heaviest > 0 else np.zeros_like(parts)
 
 
 def _by_word(spans: Spans, window: Window, of_tokens: Floats) -> Floats:

@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from moderation import text as texts
+from moderation.core.policy import DEFAULT
 from moderation.evaluation.metrics import calibration_error, reliability
 from moderation.evaluation.reading import find_file, read_set
 from moderation.evaluation.sets import SETS
@@ -43,12 +44,14 @@ def linear() -> BundledModel:
         ("The rebels killed forty soldiers at the border", "I will find you and kill you"),
         ("Muslims make up a tenth of the voters here", "Muslims are vermin, kick them all out"),
         ("This is an idiotic law", "You are an idiot, like all your voters"),
-        ("He called her a stupid bitch and was fined for it", "You stupid bitch"),
+        ("They shouted 'death to the Jews' in the street, terrible", "Death to the Jews"),
+        ("The minister called the protesters 'rats' and should resign", "You are a disgusting rat, die"),
         ("I don't hate gay people", "I hate gay people"),
     ],
 )
 def test_the_same_words_are_read_in_their_sentence(model: BundledModel, harmless: str, abuse: str):
-    assert model.score(harmless)["toxicity"] < 0.4 < 0.5 < model.score(abuse)["toxicity"]
+    assert not is_held(model.score(harmless))
+    assert is_held(model.score(abuse))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +96,7 @@ def test_the_words_that_carry_a_score_are_told(model: BundledModel, linear: Bund
     for one in (model, linear):
         told = one.explain(INSULT, "toxicity")
         words = [INSULT[start:end] for start, end, _ in told]
-        assert "idiot" in words and "a" not in words
+        assert {"pathetic", "idiot"} <= set(words) and "are" not in words
         weights = [weight for *_, weight in told]
         assert max(weights) == 1.0 and min(weights) > 0
 
@@ -188,6 +191,12 @@ def test_without_the_words_that_are_told_a_score_falls_more_than_without_others(
     assert len(told) >= 50
     assert np.mean(told) > 4 * np.mean(others)
     assert np.mean(np.array(told) > np.array(others)) > 0.9
+
+
+def is_held(scores: dict[str, float]) -> bool:
+    """Whether the default policy would hold a comment with these scores."""
+    limits = {name: limit.hold for name, limit in DEFAULT.thresholds.items() if name in scores}
+    return any(scores[name] >= limit for name, limit in limits.items())
 
 
 def without(text: str, spans: list[tuple[int, int]]) -> str:
