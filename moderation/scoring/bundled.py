@@ -23,7 +23,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 CARD = "model.json"
 MOST_WORDS = 60
 """Places of a text that are told to carry its score."""
-NOTABLE = 0.45
+NOTABLE = 0.5
 """Share of the heaviest word's part from which a word is told."""
 
 Floats = NDArray[np.float64]
@@ -69,9 +69,9 @@ class BundledModel:
     def explain(self, text: str, attribute: str) -> list[tuple[int, int, float]]:
         """Give the words that push a score up, with their share of the heaviest one's.
 
-        Each stage adds up what its words bring, so each word's part is exact there. A
-        word is told by the geometric mean of both: the encoder spreads a part of what it
-        read over the words around, the linear stage doesn't know which "pig" is meant.
+        Each stage adds up what its words bring, so each word's part is exact there. The
+        linear stage names the words, and the encoder tells which of them are meant: it
+        can't name them alone, because it spreads what it read over the words around.
         """
         at = ATTRIBUTES.index(attribute)
         found, windows = self._read(text)
@@ -80,7 +80,7 @@ class BundledModel:
             weights = self._of_encoder[:, at]
             highest = max(windows, key=lambda window: float(window.logits @ weights))
             read = _shares(_by_word(found.spans, highest, highest.parts @ weights))
-            both = np.sqrt(parts * read)
+            both = parts * (0.25 + 0.75 * read)
             parts = _shares(both if both.any() else read)
         told = zip(found.spans, parts.tolist(), strict=True)
         return [(*span, part) for span, part in told if part >= NOTABLE][:MOST_WORDS]

@@ -105,9 +105,11 @@ def gathered(folder: Path, seed: int) -> list[Row]:
 def corpus(folder: Path) -> Iterator[Row]:
     """Yield every row to learn from or calibrate on, its text as a model sees it.
 
-    Of rows with the same normalised text the first is kept.
+    Of rows with the same normalised text the first is kept. None is yielded that is the
+    text of a held-out row, as it was typed or as it is read.
     """
-    seen = set(held_out(folder))
+    kept = set(held_out(folder))
+    seen = set(kept)
     for stem, read in SOURCES.items():
         for record in records(folder, stem):
             key = normalised(record["text"])
@@ -115,7 +117,8 @@ def corpus(folder: Path) -> Iterator[Row]:
                 seen.add(key)
                 row = read(record)
                 shown = text.plain(text.read(row.text)).text
-                yield Row(shown, row.targets, row.weight, row.source)
+                if normalised(shown) not in kept:
+                    yield Row(shown, row.targets, row.weight, row.source)
 
 
 def held_out(folder: Path) -> Iterator[str]:

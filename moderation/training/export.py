@@ -35,7 +35,7 @@ def export(scorer: Scorer, base: Path, work: Path, out: Path) -> None:
     which 8 would overflow, and a comment would be scored otherwise on an older server.
     """
     scorer.base.set_attn_implementation("eager")
-    ids = torch.tensor([[101, 2023, 2003, 102]])
+    ids = torch.tensor([[0, 1, 2, 3]])
     names = ["input_ids", "attention_mask"]
     free = {0: "rows", 1: "tokens"}
     whole, prepared = work / "encoder.fp32.onnx", work / "encoder.prepared.onnx"

@@ -63,7 +63,8 @@ def test_war_news_are_not_toxic(check):
 
 def test_the_words_that_carry_the_score_are_shown_in_the_body(check):
     comment = Comment("<p>You are a <b>pathetic</b> idiot</p>", Format.HTML)
-    (finding,) = check.score(comment).findings
+    found = check.score(comment).findings
+    [finding] = [one for one in found if one.attribute == "toxicity"]
     assert comment.body[finding.start : finding.end] == "pathetic</b> idiot"
     assert finding.message == "Carries the toxicity score"
 

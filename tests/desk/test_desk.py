@@ -199,7 +199,7 @@ def test_marking_never_changes_the_words(body, spans) -> None:
 
 
 def test_marks_count_code_points(browse, site) -> None:
-    site.post(submitted(body="👩‍👩‍👧 😀😀 you idiot"))
+    site.post(submitted(body="👩‍👩‍👧 😀😀 you pathetic idiot"))
 
     page = browse("mo").get(PAGE).text
 

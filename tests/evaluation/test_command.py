@@ -179,13 +179,13 @@ def test_a_wrong_option_is_refused_with_its_name(flask, words, says):
 
 def test_figures_are_put_into_a_model_card_and_the_rest_of_it_stays(flask, folder, tmp_path):
     card = tmp_path / "card.md"
-    card.write_text(f"# Ours\n\n{BEGIN}\nold\n{END}\n\n## Not for\n")
+    card.write_text(f"# Ours\n\n{BEGIN}\nof last year\n{END}\n\n## Not for\n")
     for _ in range(2):  # what was written is replaced, not added to
         result = flask("--data", folder, "--card", card)
         assert result.exit_code == 0, result.output
     written = card.read_text()
     assert written.startswith("# Ours\n\n") and written.endswith(f"{END}\n\n## Not for\n")
-    assert "old" not in written and written.count("### By set") == 1
+    assert "of last year" not in written and written.count("### By set") == 1
     for part in ("| set | rows | model |", "### HateCheck by functionality", "### Where it fails"):
         assert part in written
     assert RUDE not in written and KIND not in written

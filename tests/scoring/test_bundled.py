@@ -45,7 +45,10 @@ def linear() -> BundledModel:
         ("Muslims make up a tenth of the voters here", "Muslims are vermin, kick them all out"),
         ("This is an idiotic law", "You are an idiot, like all your voters"),
         ("They shouted 'death to the Jews' in the street, terrible", "Death to the Jews"),
-        ("The minister called the protesters 'rats' and should resign", "You are a disgusting rat, die"),
+        (
+            "The minister called the protesters 'rats' and should resign",
+            "Die, you disgusting rat",
+        ),
         ("I don't hate gay people", "I hate gay people"),
     ],
 )

@@ -108,9 +108,9 @@ def test_a_score_means_the_share_in_life_though_a_set_was_picked_to_be_toxic():
     rows = [row(f"n{at}", float(at % 10 < 7), "civil_spans_train") for at in range(4000)]
     data = transformer.examples(rows, np.zeros((len(rows), 6), np.float32))
     truth = data.targets[:, :1] * 2 - 1 + draw.normal(0, 1.5, (len(rows), len(ATTRIBUTES)))
-    found = blend.fit({"linear": truth, "encoder": truth}, rows, data)["toxicity"]
-    weights = [found[stage]["toxicity"] for stage in ("linear", "encoder")]
-    scores = 1 / (1 + np.exp(-(truth[:, 0] * sum(weights) + found["offset"])))
+    stages = {"linear": truth, "encoder": truth}
+    logits = blend.combined(blend.fit(stages, rows, data), stages)[:, 0]
+    scores = 1 / (1 + np.exp(-logits))
     life = blend.as_in_life(rows)
     assert np.average(data.targets[:, 0], weights=life) == pytest.approx(0.08, abs=0.001)
     assert np.average(scores, weights=life) == pytest.approx(0.08, abs=0.01)
