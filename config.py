@@ -54,6 +54,11 @@ class Settings:
         f"One of {', '.join(MODELS)}, or the path of a checkpoint or a trained model.",
         "auto",
     )
+    gate: bool = _setting(
+        "GATE",
+        "Decide what is far from every threshold by the model's first stage alone: 1 or 0.",
+        True,
+    )
     host: str = _setting("HOST", "Address to serve on.", "127.0.0.1")
     port: int = _setting("PORT", "Port to serve on, 1 to 65535.", 8000)
     web_concurrency: int = _setting(

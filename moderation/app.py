@@ -77,7 +77,10 @@ def build_runtime(settings: Any, **overrides: Any) -> Runtime:
             LinksCheck(),
             RepetitionCheck(),
             ProfanityCheck(),
-            ToxicityCheck(lambda: load_model(settings.toxicity_model, settings.models_dir)),
+            ToxicityCheck(
+                lambda: load_model(settings.toxicity_model, settings.models_dir),
+                gate=settings.gate,
+            ),
         ),
         "post": sender.post,
         "pool": ThreadPoolExecutor(settings.web_threads, thread_name_prefix="check"),

@@ -25,6 +25,8 @@ class Result:
 
     scores: Mapping[str, float]
     findings: tuple[Finding, ...] = ()
+    version: str | None = None
+    """What scored, where it isn't the check's `version`."""
 
 
 class Check(Protocol):
@@ -125,7 +127,7 @@ def _assessment(
             # A check that can't even say what it scores is missing under its own name.
             missing |= dict.fromkeys(check.attributes or (check.name,), result)
             continue
-        versions[check.name] = check.version
+        versions[check.name] = result.version or check.version
         for name, value in result.scores.items():
             scores[name] = Score(check.name, round(value, 6))
         findings += result.findings

@@ -6,19 +6,22 @@ that means: comments are never scored by a lesser model without being asked.
 """
 
 import logging
+import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 
 from moderation import text
 from moderation.checks.check import Result
 from moderation.core.comment import Comment, Finding
-from moderation.scoring.model import ModelUnavailable, ToxicityModel
+from moderation.scoring.model import ModelUnavailable, StagedModel, ToxicityModel
 
 log = logging.getLogger(__name__)
 
 EXPLAINED_FROM = 0.4
 """Scores below this are not explained; nobody will ask."""
+AUDITED = 0.01
+"""Share of what the gate releases that is scored whole all the same."""
 RETRY_AFTER_S = 60.0
 """Seconds before loading is tried again after it failed."""
 
@@ -29,11 +32,21 @@ class ToxicityCheck:
     name = "toxicity"
 
     def __init__(
-        self, load: Callable[[], ToxicityModel], clock: Callable[[], float] = time.monotonic
+        self,
+        load: Callable[[], ToxicityModel],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        gate: bool = False,
+        draw: Callable[[], float] = random.random,
     ) -> None:
-        """Take the function that loads the model, which may raise; nothing is loaded yet."""
+        """Take the function that loads the model, which may raise; nothing is loaded yet.
+
+        gate  let the first stage of a model that has one decide what the second can't change
+        draw  a chance in [0, 1): below `AUDITED`, what the gate releases is scored anyway
+        """
         self._load = load
         self._clock = clock
+        self._gate, self._draw = gate, draw
         self._loading = Lock()
         self._model: ToxicityModel | None = None
         self._failed: tuple[float, str] | None = None
@@ -78,8 +91,21 @@ class ToxicityCheck:
         """Score the visible text. Raises `ModelUnavailable`, at once while others load."""
         model = self._model or self._load_unless_loading()
         reading = seen(comment)
+        released = self._released(model, reading.text, comment.acting_from)
+        if released is not None and self._draw() >= AUDITED:
+            # No score reaches anything, so there is nothing to explain.
+            return Result(released, version=f"{model.name} first stage")
         scores = model.score(reading.text)
+        if released is not None:
+            _audit(scores, comment.acting_from or {})
         return Result(scores, tuple(self._findings(model, reading, scores)))
+
+    def _released(
+        self, model: ToxicityModel, shown: str, acting_from: Mapping[str, float] | None
+    ) -> dict[str, float] | None:
+        if not self._gate or acting_from is None or not isinstance(model, StagedModel):
+            return None
+        return model.released(shown, acting_from)
 
     def _load_unless_loading(self) -> ToxicityModel:
         # Waiting here would fill the pool with comments that wait for the same model.
@@ -118,6 +144,13 @@ class ToxicityCheck:
 def seen(comment: Comment) -> text.Reading:
     """Give what a model is shown: the text that a reader sees, behind its disguises."""
     return text.plain(text.read(comment.body, comment.format))
+
+
+def _audit(scores: Mapping[str, float], acting_from: Mapping[str, float]) -> None:
+    """Tell of a comment that the gate would have let past a threshold."""
+    missed = [name for name, limit in acting_from.items() if scores.get(name, 0) >= limit]
+    if missed:
+        log.warning("the gate would have released a comment that reaches %s", ", ".join(missed))
 
 
 def _merged(words: list[tuple[int, int, float]], shown: str) -> Iterator[tuple[int, int]]:

@@ -123,6 +123,11 @@ class Comment:
     words: Words = Words()
     history: tuple[Earlier, ...] = ()
     """The author's other comments of the last hour, newest first."""
+    acting_from: Mapping[str, float] | None = None
+    """Attribute → the lowest score from which anything follows; None if that isn't known.
+
+    A check need not tell two scores apart that are both below. None of them decides.
+    """
 
 
 @dataclass(frozen=True, slots=True)

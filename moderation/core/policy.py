@@ -84,6 +84,14 @@ class Policy:
             return self.thresholds
         return _merged(self.thresholds, self.sections[section].thresholds)
 
+    def acting_from(self, section: str | None) -> dict[str, float]:
+        """Attribute → the lowest score from which anything follows in a section."""
+        limits = self.thresholds_in(section).items()
+        lowest = {
+            name: [at for at in (one.hold, one.reject) if at is not None] for name, one in limits
+        }
+        return {name: min(found) for name, found in lowest.items() if found}
+
     def premoderates(self, section: str | None) -> bool:
         return (
             section is not None and section in self.sections and self.sections[section].premoderate

@@ -239,6 +239,7 @@ def _gather(session: Session, comment: CommentRow, revision: Revision) -> Task:
             language=revision.language,
             words=policy.words,
             history=intake.history(session, revision),
+            acting_from=policy.acting_from(revision.section),
         ),
         context=Context(Role(revision.role), revision.section, revision.published_before),
         policy=policy,

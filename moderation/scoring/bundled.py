@@ -8,6 +8,7 @@ where it fails; `moderation/training` makes it again.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moderation.scoring.encoder import EncoderStage, Spans, Window
+from moderation.scoring.gate import Gate
 from moderation.scoring.linear import Features, LinearStage, features
 from moderation.scoring.model import ATTRIBUTES, ModelUnavailable
 
@@ -48,14 +50,18 @@ class BundledModel:
             blend = card["linear_only" if linear_only else "blend"]
             self._linear = LinearStage.load(folder / "linear.npz")
             self._encoder = None if linear_only else _encoder(folder)
+            self._gate = Gate.load(folder / "gate.npz") if "gate.npz" in card["files"] else None
         except (OSError, ValueError, KeyError) as error:
             raise ModelUnavailable(f"the bundled model can't be loaded: {error}") from error
         self._of_linear, self._of_encoder = _matrix(blend, "linear"), _matrix(blend, "encoder")
-        self._offsets = np.array([blend[name]["offset"] for name in ATTRIBUTES])
+        self._offsets = _offsets(blend)
+        alone = card.get("linear_only", blend)
+        self._alone, self._alone_offsets = _matrix(alone, "linear"), _offsets(alone)
         print_of = hashlib.sha256(written).hexdigest()[:8]
         self.name = f"copydesk{'-linear' if linear_only else ''}@{card['version']}+{print_of}"
         self.cost_ms = 0.1 if linear_only else 10.0
         # A comment is scored, then explained for each attribute: it is read once.
+        self._features = lru_cache(maxsize=16)(features)
         self._read = lru_cache(maxsize=16)(self._read_anew)
 
     def score(self, text: str) -> dict[str, float]:
@@ -64,7 +70,14 @@ class BundledModel:
         logits = self._linear.logits(found) @ self._of_linear + self._offsets
         if windows:
             logits += _highest(windows) @ self._of_encoder
-        return dict(zip(ATTRIBUTES, (1 / (1 + np.exp(-logits))).tolist(), strict=True))
+        return _chances(logits)
+
+    def released(self, text: str, acting_from: Mapping[str, float]) -> dict[str, float] | None:
+        """Give the linear stage's scores where the encoder would not change what follows."""
+        if self._encoder is None or self._gate is None:
+            return None
+        logits = self._linear.logits(self._features(text)) @ self._alone + self._alone_offsets
+        return _chances(logits) if self._gate.releases(logits, acting_from) else None
 
     def explain(self, text: str, attribute: str) -> list[tuple[int, int, float]]:
         """Give the words that push a score up, with their share of the heaviest one's.
@@ -91,7 +104,7 @@ class BundledModel:
         return self._linear.logits(found), _highest(windows)
 
     def _read_anew(self, text: str) -> tuple[Features, list[Window]]:
-        found = features(text)
+        found = self._features(text)
         if not self._encoder:
             return found, []
         return found, self._encoder.windows(text, lambda places: self._promise(found, places))
@@ -116,6 +129,14 @@ def _check(folder: Path, files: dict[str, str]) -> None:
     for name, expected in files.items():
         if hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected:
             raise ValueError(f"{name} is not the file that was trained")
+
+
+def _offsets(blend: dict[str, Any]) -> Floats:
+    return np.array([blend[name]["offset"] for name in ATTRIBUTES])
+
+
+def _chances(logits: Floats) -> dict[str, float]:
+    return dict(zip(ATTRIBUTES, (1 / (1 + np.exp(-logits))).tolist(), strict=True))
 
 
 def _matrix(blend: dict[str, Any], stage: str) -> Floats:

@@ -5,7 +5,8 @@
 A model is not a check: it knows text and attributes, but no comment and no markup.
 """
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 ATTRIBUTES = (
     "toxicity",
@@ -44,5 +45,20 @@ class ToxicityModel(Protocol):
         """Give the words that carry a score: first code point, end, weight in (0, 1].
 
         In reading order. Empty where the model can't tell at a reasonable price.
+        """
+        ...
+
+
+@runtime_checkable
+class StagedModel(ToxicityModel, Protocol):
+    """A model with a cheap first stage that can spare most comments the second."""
+
+    def released(self, text: str, acting_from: Mapping[str, float]) -> dict[str, float] | None:
+        """Give the first stage's scores, if the whole model's would not decide otherwise.
+
+        None where they might: then the text is to be scored. "Would not" holds for a
+        stated share of the comments that the whole model would bring to a threshold.
+
+        acting_from  attribute → the lowest score from which anything follows
         """
         ...

@@ -6,7 +6,10 @@ from tests.browser.conftest import PASSWORD
 
 FRIENDLY = "What a hopeful piece, thank you for counting the quiet hours."
 INSULT = "You are a pathetic idiot"
-HOSTILE = "<script>alert('x')</script> <img src=x onerror=alert(1)> you idiot \u202e reversed"
+HOSTILE = (
+    "<script>alert('x')</script> <img src=x onerror=alert(1)> "
+    "you pathetic idiot, fuck you \u202e reversed"
+)
 
 
 def leave_comment(reader, body: str, article: str = "bridge") -> None:

@@ -5,9 +5,10 @@ import pytest
 
 from moderation.checks.toxicity import RETRY_AFTER_S, ToxicityCheck
 from moderation.core.comment import Comment, Format
+from moderation.core.policy import DEFAULT
 from moderation.scoring.bundled import BundledModel
 from moderation.scoring.loading import load_model
-from moderation.scoring.model import ModelUnavailable
+from moderation.scoring.model import ATTRIBUTES, ModelUnavailable
 from tests.checks.contract import CheckContract
 
 INSULT = Comment("You are a pathetic idiot")
@@ -111,3 +112,38 @@ def test_a_comment_does_not_wait_for_a_model_that_another_loads():
     finish.set()
     loading.join(30)
     assert check.ready
+
+
+KIND = "The council votes on the new bridge on Tuesday, and I hope that many come to listen."
+DEFAULTS = DEFAULT.acting_from(None)
+
+
+def gated(draw: float, acting_from=DEFAULTS, body: str = KIND):
+    check = ToxicityCheck(BundledModel, gate=True, draw=lambda: draw)
+    return check.score(Comment(body, acting_from=acting_from))
+
+
+def test_a_comment_far_from_every_threshold_is_decided_by_the_first_stage():
+    result = gated(draw=0.5)
+    assert result.version is not None and result.version.endswith(" first stage")
+    assert all(result.scores[name] < DEFAULTS[name] for name in ATTRIBUTES)
+    assert result.findings == ()
+
+
+def test_one_in_a_hundred_of_these_is_scored_whole_all_the_same():
+    assert gated(draw=0.005).version is None
+
+
+@pytest.mark.parametrize("body", ["You are a pathetic idiot", "Muslims are vermin"])
+def test_a_comment_that_might_be_held_is_scored_whole(body: str):
+    result = gated(draw=0.5, body=body)
+    assert result.version is None and result.findings
+
+
+def test_without_thresholds_that_it_knows_the_gate_stays_shut():
+    assert gated(draw=0.5, acting_from=None).version is None
+
+
+def test_a_stricter_policy_lets_more_comments_through_to_the_second_stage():
+    strict = dict.fromkeys(ATTRIBUTES, 0.02)
+    assert gated(draw=0.5, acting_from=strict).version is None

@@ -143,3 +143,14 @@ def test_the_difference_of_two_policies_names_each_leaf() -> None:
 def test_equal_policies_have_equal_fingerprints_and_others_not() -> None:
     assert fingerprint(Policy()) == fingerprint(Policy())
     assert fingerprint(Policy()) != fingerprint(Policy(max_length=7))
+
+
+def test_a_policy_acts_from_the_lower_of_its_thresholds():
+    policy = parse(
+        {
+            "thresholds": {"toxicity": {"hold": 0.8, "reject": 0.9}, "threat": {"reject": 0.5}},
+            "sections": {"sport": {"thresholds": {"toxicity": {"hold": 0.7}}}},
+        }
+    )
+    assert policy.acting_from(None) == {"toxicity": 0.8, "threat": 0.5}
+    assert policy.acting_from("sport") == {"toxicity": 0.7, "threat": 0.5}
