@@ -20,6 +20,7 @@ from moderation.desk import front, pages, queue, session
 from moderation.desk import settings as settings_pages
 from moderation.flows.runtime import Runtime
 from moderation.scoring.loading import load_model
+from moderation.scoring.remembering import RememberingModel
 from moderation.store.database import open_database
 
 
@@ -77,7 +78,9 @@ def build_runtime(settings: Any, **overrides: Any) -> Runtime:
             LinksCheck(),
             RepetitionCheck(),
             ProfanityCheck(),
-            ToxicityCheck(lambda: load_model(settings.toxicity_model, settings.models_dir)),
+            ToxicityCheck(
+                lambda: RememberingModel(load_model(settings.toxicity_model, settings.models_dir))
+            ),
         ),
         "post": sender.post,
         "pool": ThreadPoolExecutor(settings.web_threads, thread_name_prefix="check"),
