@@ -20,6 +20,7 @@ from moderation.desk import front, pages, queue, session
 from moderation.desk import settings as settings_pages
 from moderation.flows.runtime import Runtime
 from moderation.scoring.loading import load_model
+from moderation.scoring.remembering import RememberingModel
 from moderation.store.database import open_database
 
 
@@ -78,8 +79,12 @@ def build_runtime(settings: Any, **overrides: Any) -> Runtime:
             RepetitionCheck(),
             ProfanityCheck(),
             ToxicityCheck(
-                lambda: load_model(settings.toxicity_model, settings.models_dir),
-                gate=settings.gate,
+                ToxicityCheck(
+                    lambda: RememberingModel(
+                        load_model(settings.toxicity_model, settings.models_dir)
+                    ),
+                    gate=settings.gate,
+                ),
             ),
         ),
         "post": sender.post,
