@@ -79,12 +79,8 @@ def build_runtime(settings: Any, **overrides: Any) -> Runtime:
             RepetitionCheck(),
             ProfanityCheck(),
             ToxicityCheck(
-                ToxicityCheck(
-                    lambda: RememberingModel(
-                        load_model(settings.toxicity_model, settings.models_dir)
-                    ),
-                    gate=settings.gate,
-                ),
+                lambda: RememberingModel(load_model(settings.toxicity_model, settings.models_dir)),
+                gate=settings.gate,
             ),
         ),
         "post": sender.post,

@@ -15,6 +15,7 @@ from moderation.flows import access, screening
 from moderation.flows.errors import Invalid
 from moderation.signing import SignatureMismatch, verify
 from moderation.store.intake import Webhook
+from moderation.store.sites import SiteDoor
 
 bp = Blueprint("screening", __name__, url_prefix="/v1", description="A site's comments come in")
 
@@ -88,7 +89,7 @@ def receive_webhook(site: str) -> Any:
     return Response(jsonify(reply.body).data, reply.status, content_type="application/json")
 
 
-def _verified_id(door: access.SiteDoor | None, raw: bytes) -> str | None:
+def _verified_id(door: SiteDoor | None, raw: bytes) -> str | None:
     """The webhook-id of a request that the site made. An unknown site is no different."""
     token = bearer_token()
     if token is not None and door is not None and door.allow_bearer:

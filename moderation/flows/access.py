@@ -28,7 +28,7 @@ from moderation.core.viewer import OPERATOR, SCOPES_OF, PersonRole, Scope, Viewe
 from moderation.flows.errors import Forbidden, Invalid, ModerationError, NotFound
 from moderation.flows.runtime import Runtime
 from moderation.store.people import Colleague, colleague, colleagues
-from moderation.store.sites import site_by_slug
+from moderation.store.sites import SiteDoor, door_of, site_by_slug
 from moderation.store.tables import (
     ID_MOST,
     APIKey,
@@ -36,8 +36,6 @@ from moderation.store.tables import (
     Person,
     PersonSession,
     PersonSite,
-    Site,
-    SiteSecret,
 )
 
 EMAIL = re.compile(r"[^@\s\x00]+@[^@\s\x00]+")
@@ -322,29 +320,11 @@ def revoke_own_key(rt: Runtime, viewer: Viewer, key_id: int) -> None:
         key.revoked_at = key.revoked_at or rt.now()
 
 
-@dataclass(frozen=True, slots=True)
-class SiteDoor:
-    """What is needed to let a site's webhook in."""
-
-    site_id: int
-    secrets: tuple[str, ...]
-    allow_bearer: bool
-
-
 def site_door(rt: Runtime, slug: str) -> SiteDoor | None:
     """A site's secrets in force, or None where there is no such site."""
     now = rt.now()
     with rt.sessions.read() as session:
-        site = session.scalars(select(Site).where(Site.slug == slug)).first()
-        if site is None:
-            return None
-        in_force = session.scalars(
-            select(SiteSecret.secret).where(
-                SiteSecret.site_id == site.id,
-                SiteSecret.expires_at.is_(None) | (SiteSecret.expires_at > now),
-            )
-        )
-        return SiteDoor(site.id, tuple(in_force), site.allow_bearer)
+        return door_of(session, slug, now)
 
 
 def _viewer(session: Session, person: Person) -> Viewer:

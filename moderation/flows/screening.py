@@ -39,7 +39,7 @@ from moderation.store.policies import policy_in_force
 from moderation.store.tables import Comment as CommentRow
 from moderation.store.tables import DecisionRow, Report, Revision
 from moderation.text import content_key
-from moderation.wire import dump_reason
+from moderation.wire import dump_assessment, dump_reason
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,8 @@ class Task:
     comment_id: int
     revision_id: int
     number: int
+    attempts: int
+    """Of the worker, this one counted; 0 in a request."""
     decision_seen: str | None
     """The newest decision when the task was gathered; if it moved, someone was faster."""
     comment: Comment
@@ -116,7 +118,9 @@ def remove(rt: Runtime, site_id: int, comment_id: str, webhook: Webhook) -> Repl
                 ledger.Entry(rt.new_id("dec"), "remove", "author", rt.now()),
             )
             ledger.erase_words(session, comment)
-        intake.remember(session, site_id, webhook, comment, comment.decision_id, rt.now())
+        intake.remember(
+            session, site_id, webhook, comment.id, comment.revision, comment.decision_id, rt.now()
+        )
         return Reply(200, reading.standing_answer(session, comment))
 
     reply = _once(rt, write)
@@ -156,7 +160,7 @@ def report(
             newly = comment.status == Status.PUBLISHED and comment.waiting_since is None
             ledger.flag(session, comment, flagged, raised_by_report(comment.urgency, newly=newly))
         standing = None if reading.is_pending(comment) else comment.decision_id
-        intake.remember(session, site_id, webhook, comment, standing, rt.now())
+        intake.remember(session, site_id, webhook, comment.id, comment.revision, standing, rt.now())
         body = reading.standing_answer(session, comment)
         return Reply(202 if standing is None else 200, body)
 
@@ -175,7 +179,7 @@ def complete_due(rt: Runtime) -> int:
             revision = session.get_one(Revision, revision_id)
             comment = session.get_one(CommentRow, revision.comment_id)
             task = _gather(session, comment, revision)
-        if revision.attempts > MAX_ATTEMPTS:
+        if task.attempts > MAX_ATTEMPTS:
             assessment = _given_up(rt)
         else:
             assessment = run_checks(rt.checks, task.comment, LATE_BUDGET_MS, rt.pool)
@@ -196,24 +200,28 @@ def _admit(
     again = _answered_before(session, site_id, webhook)
     if again is not None:
         return again
-    _refuse_too_long(session, site_id, given)
-    comment = ledger.admit(session, site_id, given, now)
-    if comment.revision and _says_the_same(session, comment, given):
-        standing = None if reading.is_pending(comment) else comment.decision_id
-        intake.remember(session, site_id, webhook, comment, standing, now)
-        body = reading.standing_answer(session, comment)
-        return Reply(202 if standing is None else 200, body)
-    revision = Revision(
-        comment_id=comment.id,
-        author_id=comment.author_id,
-        number=comment.revision + 1,
+    version, policy = policy_in_force(session, site_id)
+    _refuse_too_long(policy, given)
+    place = ledger.admit(session, site_id, given, now)
+    number = 1
+    if place.before is not None:
+        if _says_the_same(session, place.before, given):
+            return _nothing_new(session, place.before, webhook, now)
+        ledger.reopen(session, place.before)
+        number = place.before.revision
+    before = intake.published_before(session, place.author_id, place.comment_id)
+    revision_id = ledger.revise(
+        session,
+        comment_id=place.comment_id,
+        author_id=place.author_id,
+        number=number,
         body=given.body,
         format=given.format.value,
         language=given.language,
         content_key=content_key(given.body),
         role=given.author.role.value,
         section=given.article.section,
-        published_before=intake.published_before(session, comment),
+        published_before=before,
         submitted_at=given.submitted_at,
         received_at=now,
         extra=dict(given.extra),
@@ -221,24 +229,49 @@ def _admit(
         + timedelta(milliseconds=deadline_ms)
         + (GRACE if deadline_ms > 0 else timedelta()),
     )
-    ledger.revise(session, comment, revision)
-    intake.remember(session, site_id, webhook, comment, None, now)
-    return _gather(session, comment, revision)
+    intake.remember(session, site_id, webhook, place.comment_id, number, None, now)
+    return Task(
+        comment_id=place.comment_id,
+        revision_id=revision_id,
+        number=number,
+        attempts=0,
+        decision_seen=place.before.decision_id if place.before else None,
+        comment=Comment(
+            body=given.body,
+            format=given.format,
+            language=given.language,
+            words=policy.words,
+            history=intake.history(session, place.author_id, place.comment_id, now),
+            acting_from=policy.acting_from(given.article.section),
+        ),
+        context=Context(given.author.role, given.article.section, before),
+        policy=policy,
+        policy_version=version,
+    )
+
+
+def _nothing_new(session: Session, comment: CommentRow, webhook: Webhook, now: datetime) -> Reply:
+    standing = None if reading.is_pending(comment) else comment.decision_id
+    intake.remember(session, comment.site_id, webhook, comment.id, comment.revision, standing, now)
+    return Reply(202 if standing is None else 200, reading.standing_answer(session, comment))
 
 
 def _gather(session: Session, comment: CommentRow, revision: Revision) -> Task:
+    """The task of a revision that is on record."""
     version, policy = policy_in_force(session, comment.site_id)
+    history = intake.history(session, revision.author_id, comment.id, revision.received_at)
     return Task(
         comment_id=comment.id,
         revision_id=revision.id,
         number=revision.number,
+        attempts=revision.attempts,
         decision_seen=comment.decision_id,
         comment=Comment(
             body=revision.body,
             format=Format(revision.format),
             language=revision.language,
             words=policy.words,
-            history=intake.history(session, revision),
+            history=history,
             acting_from=policy.acting_from(revision.section),
         ),
         context=Context(Role(revision.role), revision.section, revision.published_before),
@@ -260,21 +293,24 @@ def _conclude(
     only once nothing is.
     """
     now = rt.now()
+    document = dump_assessment(assessment)
     with rt.sessions.write() as session:
-        comment = ledger.lock_comment(session, task.comment_id)
-        revision = session.get_one(Revision, task.revision_id)
-        kept = ledger.keep_assessment(session, revision.id, assessment, now)
-        revision.due_at = _next_try(revision, assessment, now)
+        comment = ledger.lock_comment(session, task.comment_id, parts=False)
+        kept = ledger.keep_assessment(session, task.revision_id, document, now)
+        ledger.plan_retry(session, task.revision_id, _next_try(task, assessment, now))
         first = comment.status == Status.PENDING
         if _may_decide(session, comment, task) and (first or not assessment.missing):
-            gave_up = revision.attempts > MAX_ATTEMPTS
-            entry = _entry(rt.new_id("dec"), task, assessment, kept.id, now, gave_up=gave_up)
+            gave_up = task.attempts > MAX_ATTEMPTS
+            entry = _entry(rt.new_id("dec"), task, assessment, kept, now, gave_up=gave_up)
             decision = ledger.record(session, comment, entry)
             if webhook is not None:
-                intake.answered_with(session, comment.site_id, webhook, decision)
-        standing = reading.standing_answer(session, comment)
+                intake.answered_with(session, comment.site_id, webhook, decision.id)
+            body = task.comment.body
+            answer = reading.rendered(comment.external_id, task.number, decision, body, document)
+        else:
+            answer = reading.standing_answer(session, comment)
     rt.wake.set()
-    return Reply(202 if standing["decision"] is None else 200, standing)
+    return Reply(202 if answer["decision"] is None else 200, answer)
 
 
 def _entry(
@@ -310,10 +346,10 @@ def _may_decide(session: Session, comment: CommentRow, task: Task) -> bool:
     return session.get_one(DecisionRow, comment.decision_id).by == "policy"
 
 
-def _next_try(revision: Revision, assessment: Assessment, now: datetime) -> datetime | None:
-    if not assessment.missing or revision.attempts >= MAX_ATTEMPTS or not revision.body:
+def _next_try(task: Task, assessment: Assessment, now: datetime) -> datetime | None:
+    if not assessment.missing or task.attempts >= MAX_ATTEMPTS:
         return None
-    return now + timedelta(seconds=10 * 4**revision.attempts)
+    return now + timedelta(seconds=10 * 4**task.attempts)
 
 
 def _lease_due(rt: Runtime) -> list[int]:
@@ -383,10 +419,10 @@ def _answered_before(session: Session, site_id: int, webhook: Webhook) -> Reply 
     return Reply(*reading.repeated_answer(session, inbound))
 
 
-def _refuse_too_long(session: Session, site_id: int, given: Submission) -> None:
-    most = policy_in_force(session, site_id)[1].max_length
-    if len(given.body) > most:
-        raise Invalid(("#/data/body", f"has {len(given.body)} characters; at most {most}"))
+def _refuse_too_long(policy: Policy, given: Submission) -> None:
+    if len(given.body) > policy.max_length:
+        why = f"has {len(given.body)} characters; at most {policy.max_length}"
+        raise Invalid(("#/data/body", why))
 
 
 def _says_the_same(session: Session, comment: CommentRow, given: Submission) -> bool:

@@ -22,26 +22,12 @@ class RememberingModel:
         self, model: ToxicityModel, most: int = MOST_ANSWERS, most_bytes: int = MOST_BYTES
     ) -> None:
         """Take the model, and how many answers and bytes of them to keep."""
+        self.name, self.attributes, self.cost_ms = model.name, model.attributes, model.cost_ms
         self._model, self._most, self._most_bytes = model, most, most_bytes
         self._answers: OrderedDict[bytes, Future[Any]] = OrderedDict()
         self._sizes: dict[bytes, int] = {}
         self._lock = Lock()
         self._bytes = 0
-
-    @property
-    def name(self) -> str:
-        """Name the model that is asked."""
-        return self._model.name
-
-    @property
-    def attributes(self) -> tuple[str, ...]:
-        """Name what the model scores."""
-        return self._model.attributes
-
-    @property
-    def cost_ms(self) -> float:
-        """Tell what a text costs that wasn't seen before."""
-        return self._model.cost_ms
 
     def score(self, text: str) -> dict[str, float]:
         """Give the model's scores. Raises what the model raises, and forgets that at once."""

@@ -4,11 +4,11 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from moderation.core.comment import Earlier, Status
-from moderation.store.tables import Comment, DecisionRow, Inbound, Report, Revision
+from moderation.store.tables import Comment, Inbound, Report, Revision, table_of
 
 HISTORY = timedelta(hours=1)
 """How far back the author's own comments are shown to the checks."""
@@ -27,6 +27,36 @@ class Webhook:
         return cls(id, hashlib.sha256(body).hexdigest())
 
 
+# Every comment comes through these: they are built once, and by table, for an entity of
+# the ORM costs as much again as the statement.
+_INBOUND, _COMMENT, _REVISION = map(table_of, (Inbound, Comment, Revision))
+_ANSWERED = (
+    update(_INBOUND)
+    .where(_INBOUND.c.site_id == bindparam("site"), _INBOUND.c.webhook_id == bindparam("webhook"))
+    .values(decision_id=bindparam("decision_id"))
+)
+_PUBLISHED = (
+    select(func.count())
+    .select_from(_COMMENT)
+    .where(
+        _COMMENT.c.author_id == bindparam("author"),
+        _COMMENT.c.status == Status.PUBLISHED.value,
+        _COMMENT.c.id != bindparam("but"),
+    )
+)
+_HISTORY = (
+    select(_REVISION.c.content_key, _REVISION.c.received_at)
+    .where(
+        _REVISION.c.author_id == bindparam("author"),
+        _REVISION.c.received_at > bindparam("since"),
+        _REVISION.c.received_at <= bindparam("until"),
+        _REVISION.c.comment_id != bindparam("but"),
+    )
+    .order_by(_REVISION.c.received_at.desc())
+    .limit(HISTORY_MOST)
+)
+
+
 def answered_before(session: Session, site_id: int, webhook: Webhook) -> Inbound | None:
     """What is on record of a webhook-id of a site; None if it is new or has no id."""
     return None if webhook.id is None else session.get(Inbound, (site_id, webhook.id))
@@ -36,33 +66,30 @@ def remember(
     session: Session,
     site_id: int,
     webhook: Webhook,
-    comment: Comment,
+    comment_id: int,
+    revision: int,
     decision_id: str | None,
     now: datetime,
 ) -> None:
     """Keep what a webhook was answered with; None for "pending"."""
     if webhook.id is not None:
-        session.add(
-            Inbound(
-                site_id=site_id,
-                webhook_id=webhook.id,
-                body_hash=webhook.body_hash,
-                comment_id=comment.id,
-                revision=comment.revision,
-                decision_id=decision_id,
-                received_at=now,
-            )
+        session.execute(
+            insert(_INBOUND),
+            {
+                "site_id": site_id,
+                "webhook_id": webhook.id,
+                "body_hash": webhook.body_hash,
+                "comment_id": comment_id,
+                "revision": revision,
+                "decision_id": decision_id,
+                "received_at": now,
+            },
         )
-        session.flush()
 
 
-def answered_with(session: Session, site_id: int, webhook: Webhook, decision: DecisionRow) -> None:
+def answered_with(session: Session, site_id: int, webhook: Webhook, decision_id: str) -> None:
     """Note the decision that a webhook, remembered as pending, was answered with."""
-    session.execute(
-        update(Inbound)
-        .where(Inbound.site_id == site_id, Inbound.webhook_id == webhook.id)
-        .values(decision_id=decision.id)
-    )
+    session.execute(_ANSWERED, {"site": site_id, "webhook": webhook.id, "decision_id": decision_id})
 
 
 def reported_before(session: Session, flagged: Report) -> bool:
@@ -81,35 +108,15 @@ def reported_before(session: Session, flagged: Report) -> bool:
     )
 
 
-def published_before(session: Session, comment: Comment) -> int:
+def published_before(session: Session, author_id: int, comment_id: int) -> int:
     """How many other comments of the author are published."""
-    return (
-        session.scalar(
-            select(func.count())
-            .select_from(Comment)
-            .where(
-                Comment.author_id == comment.author_id,
-                Comment.status == Status.PUBLISHED,
-                Comment.id != comment.id,
-            )
-        )
-        or 0
-    )
+    return session.scalar(_PUBLISHED, {"author": author_id, "but": comment_id}) or 0
 
 
-def history(session: Session, revision: Revision) -> tuple[Earlier, ...]:
-    """The author's other comments within `HISTORY` before a revision, newest first."""
-    rows = session.execute(
-        select(Revision.content_key, Revision.received_at)
-        .where(
-            Revision.author_id == revision.author_id,
-            Revision.received_at > revision.received_at - HISTORY,
-            Revision.received_at <= revision.received_at,
-            Revision.comment_id != revision.comment_id,
-        )
-        .order_by(Revision.received_at.desc())
-        .limit(HISTORY_MOST)
-    )
-    return tuple(
-        Earlier(key, (revision.received_at - received).total_seconds()) for key, received in rows
-    )
+def history(
+    session: Session, author_id: int, comment_id: int, until: datetime
+) -> tuple[Earlier, ...]:
+    """The author's other comments within `HISTORY` before a moment, newest first."""
+    within = {"author": author_id, "but": comment_id, "since": until - HISTORY, "until": until}
+    rows = session.execute(_HISTORY, within)
+    return tuple(Earlier(key, (until - received).total_seconds()) for key, received in rows)

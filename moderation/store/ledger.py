@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Executable, Insert, select, update
+from sqlalchemy import CursorResult, Executable, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, joinedload
 
-from moderation.core.comment import Assessment, Status, Submission
+from moderation.core.comment import Status, Submission
 from moderation.core.decision import raised_by_report
 from moderation.store.tables import (
     Article,
@@ -27,8 +27,8 @@ from moderation.store.tables import (
     Endpoint,
     Report,
     Revision,
+    table_of,
 )
-from moderation.wire import dump_assessment
 
 STATUS_AFTER = {
     "publish": Status.PUBLISHED,
@@ -58,22 +58,43 @@ class Entry:
     urgency: float = 0.0
 
 
-def insert_missing(session: Session, table: type[Base], **values: Any) -> bool:
-    """Insert a row unless its unique key is taken; tells whether it was inserted."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = cast(Insert, dialect.insert(table).values(**values).on_conflict_do_nothing())
-    return _rows_touched(session, statement) == 1
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The comment of a submission."""
+
+    comment_id: int
+    author_id: int
+    before: Comment | None
+    """The comment as it stood, locked; None if it is new."""
 
 
-def lock_comment(session: Session, comment_id: int) -> Comment:
-    """The comment, current, and nobody else's until this transaction ends."""
-    return session.scalars(
-        select(Comment)
-        .where(Comment.id == comment_id)
-        .with_for_update(of=Comment)
-        .options(joinedload(Comment.article), joinedload(Comment.author))
-        .execution_options(populate_existing=True)
-    ).one()
+# Every comment comes through these; they are built once, and by table.
+_REVISION, _REPORT, _ENDPOINT = map(table_of, (Revision, Report, Endpoint))
+_DONE = update(_REVISION).where(_REVISION.c.id == bindparam("revision_id")).values(due_at=None)
+_AGAIN = (
+    update(_REVISION)
+    .where(_REVISION.c.id == bindparam("revision_id"), _REVISION.c.body != "")
+    .values(due_at=bindparam("at"))
+)
+_OPEN_REPORT = (
+    select(_REPORT.c.id)
+    .where(_REPORT.c.comment_id == bindparam("comment_id"), _REPORT.c.closed_at.is_(None))
+    .limit(1)
+)
+_ENDPOINTS = select(_ENDPOINT.c.id, _ENDPOINT.c.events, _ENDPOINT.c.disabled_at).where(
+    _ENDPOINT.c.site_id == bindparam("site_id")
+)
+
+
+def lock_comment(session: Session, comment_id: int, *, parts: bool = True) -> Comment:
+    """The comment, current, and nobody else's until this transaction ends.
+
+    parts  with its article and its author
+    """
+    query = select(Comment).where(Comment.id == comment_id).with_for_update(of=Comment)
+    if parts:
+        query = query.options(joinedload(Comment.article), joinedload(Comment.author))
+    return session.scalars(query.execution_options(populate_existing=True)).one()
 
 
 def find_comment(session: Session, site_id: int, external_id: str) -> Comment | None:
@@ -84,45 +105,70 @@ def find_comment(session: Session, site_id: int, external_id: str) -> Comment | 
     return None if comment_id is None else lock_comment(session, comment_id)
 
 
-def admit(session: Session, site_id: int, given: Submission, now: datetime) -> Comment:
-    """The comment of a submission, locked; made, without a revision, if it is new."""
-    article = _article(session, site_id, given)
-    author = _author(session, site_id, given, now)
-    insert_missing(
+def admit(session: Session, site_id: int, given: Submission, now: datetime) -> Admitted:
+    """Find the comment of a submission, or make it, pending and at its first revision."""
+    article_id = _kept(
         session,
-        Comment,
-        site_id=site_id,
-        external_id=given.id,
-        article_id=article.id,
-        author_id=author.id,
-        parent_external_id=given.parent_id,
-        created_at=now,
-        revision=0,
-        status=Status.PENDING.value,
+        Article,
+        {"site_id": site_id, "external_id": given.article.id},
+        {name: getattr(given.article, name) for name in ("title", "url", "section")},
     )
+    author_id = _kept(
+        session,
+        Author,
+        {"site_id": site_id, "external_id": given.author.key},
+        {name: getattr(given.author, name) for name in ("name", "email", "ip")}
+        | {"role": given.author.role.value},
+        given_id=given.author.id,
+        created_at=now,
+    )
+    made = session.scalar(
+        _insert(session, Comment).on_conflict_do_nothing().returning(table_of(Comment).c.id),
+        {
+            "site_id": site_id,
+            "external_id": given.id,
+            "article_id": article_id,
+            "author_id": author_id,
+            "parent_external_id": given.parent_id,
+            "created_at": now,
+            "revision": 1,
+            "status": Status.PENDING.value,
+        },
+    )
+    if made is not None:
+        return Admitted(made, author_id, None)
     comment = find_comment(session, site_id, given.id)
     assert comment is not None
-    return comment
+    return Admitted(comment.id, comment.author_id, comment)
 
 
-def revise(session: Session, comment: Comment, revision: Revision) -> None:
-    """Make a new wording the current one; the comment is pending until it is decided."""
-    session.add(revision)
-    comment.revision = revision.number
+def reopen(session: Session, comment: Comment) -> None:
+    """Make room for a new wording: the comment is pending until that is decided."""
+    comment.revision += 1
     comment.status = Status.PENDING
     _leave_queue(comment)
     session.flush()
 
 
+def revise(session: Session, **values: Any) -> int:
+    """Store a wording; its number."""
+    table = table_of(Revision)
+    return cast(int, session.scalar(insert(table).returning(table.c.id), values))
+
+
 def keep_assessment(
-    session: Session, revision_id: int, assessment: Assessment, now: datetime
-) -> AssessmentRow:
-    row = AssessmentRow(
-        revision_id=revision_id, document=dump_assessment(assessment), created_at=now
-    )
-    session.add(row)
-    session.flush()
-    return row
+    session: Session, revision_id: int, document: dict[str, Any], now: datetime
+) -> int:
+    """Store what the checks said (`wire.dump_assessment`); its number."""
+    table = table_of(AssessmentRow)
+    values = {"revision_id": revision_id, "document": document, "created_at": now}
+    return cast(int, session.scalar(insert(table).returning(table.c.id), values))
+
+
+def plan_retry(session: Session, revision_id: int, at: datetime | None) -> None:
+    """Say when a revision is to be screened again; None is never. One that is erased is not."""
+    given = {"revision_id": revision_id}
+    session.execute(*(_DONE, given) if at is None else (_AGAIN, given | {"at": at}))
 
 
 def record(session: Session, comment: Comment, entry: Entry) -> DecisionRow:
@@ -130,16 +176,13 @@ def record(session: Session, comment: Comment, entry: Entry) -> DecisionRow:
 
     `comment` must be locked in this transaction. A decision by a person closes the
     open reports; what a policy publishes waits for a moderator while there are any.
+    The answer is the row as it was stored, and no part of the session.
     """
     comment.seq += 1
-    decision = DecisionRow(
-        comment_id=comment.id,
-        revision=comment.revision,
-        seq=comment.seq,
-        **{name: getattr(entry, name) for name in Entry.__slots__ if name != "urgency"},
-    )
-    session.add(decision)
-    session.flush()
+    values = {name: getattr(entry, name) for name in Entry.__slots__ if name != "urgency"}
+    values |= {"comment_id": comment.id, "revision": comment.revision, "seq": comment.seq}
+    session.execute(insert(table_of(DecisionRow)), values)
+    decision = DecisionRow(**values)
     comment.decision_id = decision.id
     comment.status = STATUS_AFTER[entry.action]
     if entry.by != "policy":
@@ -205,14 +248,7 @@ def reopen_reports(session: Session, comment: Comment, taken_back: DecisionRow) 
 
 
 def _has_open_reports(session: Session, comment: Comment) -> bool:
-    return (
-        session.scalar(
-            select(Report.id)
-            .where(Report.comment_id == comment.id, Report.closed_at.is_(None))
-            .limit(1)
-        )
-        is not None
-    )
+    return session.scalar(_OPEN_REPORT, {"comment_id": comment.id}) is not None
 
 
 def _rows_touched(session: Session, statement: Executable) -> int:
@@ -235,51 +271,54 @@ def _close_reports(session: Session, comment: Comment, now: datetime) -> None:
 
 def _owe_events(session: Session, comment: Comment, decision: DecisionRow) -> None:
     event = f"comment.{STATUS_AFTER[decision.action].value}"
-    for endpoint in session.scalars(select(Endpoint).where(Endpoint.site_id == comment.site_id)):
-        if not endpoint.events or event in endpoint.events:
-            on = endpoint.disabled_at is None
-            session.add(
-                Delivery(
-                    endpoint_id=endpoint.id,
-                    comment_id=comment.id,
-                    decision_id=decision.id,
-                    event=event,
-                    status="pending" if on else "withheld",
-                    next_attempt_at=decision.decided_at if on else None,
-                    created_at=decision.decided_at,
-                )
-            )
+    owed = [
+        {
+            "endpoint_id": endpoint.id,
+            "comment_id": comment.id,
+            "decision_id": decision.id,
+            "event": event,
+            "status": "pending" if endpoint.disabled_at is None else "withheld",
+            "next_attempt_at": decision.decided_at if endpoint.disabled_at is None else None,
+            "created_at": decision.decided_at,
+        }
+        for endpoint in session.execute(_ENDPOINTS, {"site_id": comment.site_id})
+        if not endpoint.events or event in endpoint.events
+    ]
+    if owed:
+        session.execute(insert(table_of(Delivery)), owed)
     session.flush()
 
 
-def _article(session: Session, site_id: int, given: Submission) -> Article:
-    insert_missing(session, Article, site_id=site_id, external_id=given.article.id)
-    article = session.scalars(
-        select(Article).where(Article.site_id == site_id, Article.external_id == given.article.id)
-    ).one()
-    for name in ("title", "url", "section"):
-        value = getattr(given.article, name)
-        if value is not None and value != getattr(article, name):
-            setattr(article, name, value)
-    return article
+def _kept(
+    session: Session,
+    table: type[Base],
+    key: dict[str, Any],
+    values: dict[str, Any],
+    **first: Any,
+) -> int:
+    """Give the number of the row with a key; made if it is new, changed where a value is.
+
+    A row is written only if something is new: every comment on a busy page names the
+    same article, and must not wait for the others' transactions.
+
+    values  by column; None is not known, and changes nothing
+    first   values of a new row only
+    """
+    columns = table_of(table).c
+    query = select(table_of(table)).where(*(columns[name] == value for name, value in key.items()))
+    row = session.execute(query).one_or_none()
+    if row is None:
+        session.execute(_insert(session, table).on_conflict_do_nothing(), key | values | first)
+        row = session.execute(query).one()
+    known = row._mapping
+    changed = {
+        name: value for name, value in values.items() if value is not None and value != known[name]
+    }
+    if changed:
+        session.execute(update(table_of(table)).where(columns.id == row.id).values(**changed))
+    return cast(int, row.id)
 
 
-def _author(session: Session, site_id: int, given: Submission, now: datetime) -> Author:
-    insert_missing(
-        session,
-        Author,
-        site_id=site_id,
-        external_id=given.author.key,
-        given_id=given.author.id,
-        role=given.author.role.value,
-        created_at=now,
-    )
-    author = session.scalars(
-        select(Author).where(Author.site_id == site_id, Author.external_id == given.author.key)
-    ).one()
-    for name in ("name", "email", "ip"):
-        value = getattr(given.author, name)
-        if value is not None and value != getattr(author, name):
-            setattr(author, name, value)
-    author.role = given.author.role.value
-    return author
+def _insert(session: Session, table: type[Base]) -> Any:
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    return dialect.insert(table_of(table))

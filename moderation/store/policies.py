@@ -4,17 +4,33 @@ import json
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from moderation.core.policy import Policy, dump, fingerprint, parse
-from moderation.store.tables import PolicyVersion
+from moderation.store.tables import PolicyVersion, table_of
+
+_T = table_of(PolicyVersion)
+_NEWEST = (
+    select(_T).where(_T.c.site_id == bindparam("site_id")).order_by(_T.c.version.desc()).limit(1)
+)
+MOST_KNOWN = 256
+_by_fingerprint: dict[str, Policy] = {}
+"""Policies by what they say: a version never changes, so it is parsed once a process."""
 
 
 def policy_in_force(session: Session, site_id: int) -> tuple[int, Policy]:
     """A site's newest policy and its version."""
-    row = newest(session, site_id)
-    return row.version, parsed(row)
+    version, fingerprint = session.execute(
+        _NEWEST.with_only_columns(_T.c.version, _T.c.fingerprint), {"site_id": site_id}
+    ).one()
+    known = _by_fingerprint.get(fingerprint)
+    if known is None:
+        known = parsed(newest(session, site_id))
+        if len(_by_fingerprint) >= MOST_KNOWN:
+            _by_fingerprint.clear()
+        _by_fingerprint[fingerprint] = known
+    return version, known
 
 
 def newest(session: Session, site_id: int) -> PolicyVersion:

@@ -31,12 +31,27 @@ def answer(
     """The contract's answer: where a revision stood after a decision, or that it is pending."""
     revision = revision_of(session, comment.id, number)
     assessment = _assessment_of(session, revision, decision)
+    document = assessment.document if assessment else None
+    return rendered(comment.external_id, number, decision, revision.body, document)
+
+
+def rendered(
+    external_id: str,
+    number: int,
+    decision: DecisionRow | None,
+    body: str,
+    document: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """The contract's answer, of its parts.
+
+    document  the assessment that the decision was made on
+    """
     return {
-        "id": comment.external_id,
+        "id": external_id,
         "revision": number,
         "status": "pending" if decision is None else STATUS_AFTER[decision.action].value,
-        "decision": None if decision is None else shown_decision(decision, revision.body),
-        "scores": plain_scores(assessment.document if assessment else None),
+        "decision": None if decision is None else shown_decision(decision, body),
+        "scores": plain_scores(document),
     }
 
 

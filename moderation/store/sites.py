@@ -1,10 +1,13 @@
 """Sites, and which of them a viewer sees."""
 
-from sqlalchemy import ColumnElement, select, true
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, bindparam, select, true
 from sqlalchemy.orm import Session
 
 from moderation.core.viewer import Viewer
-from moderation.store.tables import Comment, Site
+from moderation.store.tables import Comment, Site, SiteSecret
 
 
 def site_by_slug(session: Session, slug: str, viewer: Viewer | None = None) -> Site | None:
@@ -15,6 +18,36 @@ def site_by_slug(session: Session, slug: str, viewer: Viewer | None = None) -> S
     if site is None or (viewer is not None and not viewer.sees(site.id)):
         return None
     return site
+
+
+@dataclass(frozen=True, slots=True)
+class SiteDoor:
+    """What is needed to let a site's webhook in."""
+
+    site_id: int
+    secrets: tuple[str, ...]
+    allow_bearer: bool
+
+
+_DOOR = (
+    select(Site.id, Site.allow_bearer, SiteSecret.secret)
+    .outerjoin(
+        SiteSecret,
+        (SiteSecret.site_id == Site.id)
+        & (SiteSecret.expires_at.is_(None) | (SiteSecret.expires_at > bindparam("now"))),
+    )
+    .where(Site.slug == bindparam("slug"))
+)
+"""One statement, built once: every comment comes through here."""
+
+
+def door_of(session: Session, slug: str, now: datetime) -> SiteDoor | None:
+    """A site's secrets in force, or None where there is no such site."""
+    found = [] if "\0" in slug else session.execute(_DOOR, {"slug": slug, "now": now}).all()
+    if not found:
+        return None
+    secrets = tuple(secret for *_, secret in found if secret is not None)
+    return SiteDoor(found[0].id, secrets, found[0].allow_bearer)
 
 
 def sites_of(session: Session, viewer: Viewer) -> list[Site]:

@@ -5,7 +5,7 @@ that erasing is one update: findings, reasons and deliveries keep offsets and nu
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     JSON,
@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     MetaData,
+    Table,
     Text,
     TypeDecorator,
     UniqueConstraint,
@@ -378,3 +379,8 @@ class Delivery(Base):
     delivered_at: Mapped[datetime | None]
 
     endpoint: Mapped[Endpoint] = relationship(lazy="raise_on_sql")
+
+
+def table_of(entity: type[Base]) -> Table:
+    """The table of an entity, for statements that need no objects."""
+    return cast(Table, entity.__table__)
