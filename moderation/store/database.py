@@ -6,12 +6,15 @@ synchronous=FULL, because a 2xx is a promise that survives a power cut.
 """
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.orm import Session, sessionmaker
+
+from moderation.store.commits import CommitGroups
 
 WAL_IS_SAFE_FROM = (3, 51, 3)
 WAL_BACKPORTS = ((3, 44, 6), (3, 50, 7))
@@ -20,15 +23,18 @@ BUSY_TIMEOUT_MS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """Where sessions come from: `with sessions.write() as s:` commits at its end."""
+    """Where sessions come from: `with sessions.write() as s:` commits at its end.
+
+    On SQLite writers that come at once share a commit (`commits.py`).
+    """
 
     engine: Engine
-    _write: sessionmaker[Session]
+    _write: Callable[[], AbstractContextManager[Session]]
     _read: sessionmaker[Session]
 
     def write(self) -> AbstractContextManager[Session]:
         """A session in one short write transaction."""
-        return self._write.begin()
+        return self._write()
 
     def read(self) -> AbstractContextManager[Session]:
         """A session that sees one state and writes nothing."""
@@ -44,13 +50,15 @@ def open_database(url: str) -> Sessions:
         hide_parameters=True,  # an error must not carry a reader's words into the log
         **_pool(url),
     )
-    if engine.dialect.name == "sqlite":
+    sqlite = engine.dialect.name == "sqlite"
+    if sqlite:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     reader = engine.execution_options(copydesk_reads=True)
+    writer = sessionmaker(engine, expire_on_commit=False)
     return Sessions(
         engine,
-        sessionmaker(engine, expire_on_commit=False),
+        CommitGroups(engine).write if sqlite else writer.begin,
         sessionmaker(reader, expire_on_commit=False),
     )
 

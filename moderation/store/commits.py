@@ -1,0 +1,110 @@
+"""Group commit: writers of a process that come at once share one commit on SQLite.
+
+A commit that survives a power cut waits for the disk, and SQLite lets one writer in at a
+time. So a writer that sees another waiting leaves the commit to it; the last of them
+commits for all, and each goes on when that is done. Nobody waits for company: a lone
+writer commits at once. (Group commit, DeWitt et al. 1984, without its waiting window.)
+
+Each writer works in a savepoint: what fails in one is rolled back, and the others stand.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Event, Lock
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import Session
+
+MOST = 64
+"""Writers of a group: the first has waited for all of them."""
+
+
+@dataclass(slots=True)
+class _Group:
+    connection: Connection
+    size: int = 0
+    failed: BaseException | None = None
+    over: Event = field(default_factory=Event)
+
+
+class CommitGroups:
+    """Write transactions on one SQLite database. Safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._turn = Lock()
+        self._counting = Lock()
+        self._waiting = 0
+        self._group: _Group | None = None
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Give a session in a transaction of its own; what it wrote is on disk at the end.
+
+        Raises what the database raises: at the start if it is locked, at the end to every
+        writer of a group that can't be committed.
+        """
+        with self._counting:
+            self._waiting += 1
+        with self._turn:
+            with self._counting:
+                self._waiting -= 1
+            group = self._joined()
+            try:
+                with _savepoint(group.connection) as session:
+                    yield session
+            except BaseException as error:
+                self._leave(group, error)
+                raise
+            self._leave(group)
+        group.over.wait()
+        if group.failed is not None:
+            raise group.failed
+
+    def _joined(self) -> _Group:
+        if self._group is None:
+            connection = self._engine.connect()
+            try:
+                connection.begin()
+            except BaseException:
+                connection.close()
+                raise
+            self._group = _Group(connection)
+        self._group.size += 1
+        return self._group
+
+    def _leave(self, group: _Group, error: BaseException | None = None) -> None:
+        """End the group, unless there is someone to go on with it."""
+        if error is not None and not _is_open(group.connection):
+            # The disk is full, say: SQLite has taken back the others' part as well.
+            self._end(group, error)
+        elif group.size >= MOST or not self._waiting:
+            try:
+                group.connection.commit()
+            except BaseException as failed:
+                self._end(group, failed)
+                if error is None:
+                    raise
+            else:
+                self._end(group)
+
+    def _end(self, group: _Group, failed: BaseException | None = None) -> None:
+        self._group, group.failed = None, failed
+        try:
+            group.connection.close()
+        finally:
+            group.over.set()
+
+
+@contextmanager
+def _savepoint(connection: Connection) -> Iterator[Session]:
+    session = Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
+    with session, session.begin():
+        yield session
+
+
+def _is_open(connection: Connection) -> bool:
+    """Tell whether SQLite is still in the transaction that we began."""
+    driver = connection.connection.driver_connection
+    return driver is not None and bool(driver.in_transaction)
