@@ -45,7 +45,7 @@ class RememberingModel:
         return self._model.released(text, acting_from)
 
     def _once(self, asked: tuple[str, ...], ask: Callable[[], Any]) -> Any:
-        key = hashlib.blake2b(repr((self.name, *asked)).encode(), digest_size=16).digest()
+        key = hashlib.blake2b(repr(asked).encode(), digest_size=16).digest()
         with self._lock:
             answer = self._answers.get(key)
             if answer:

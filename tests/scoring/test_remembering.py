@@ -52,15 +52,6 @@ def test_only_the_newest_answers_are_kept(bounds: tuple[int, int]) -> None:
     assert model.asked == 11
 
 
-def test_another_name_of_the_model_is_asked_anew() -> None:
-    model = Counting()
-    remembering = RememberingModel(model)
-    remembering.score("same")
-    model.name = "counting@2"
-    remembering.score("same")
-    assert model.asked == 2
-
-
 def test_a_failure_is_told_and_not_kept() -> None:
     model = Counting()
     model.fails = True
