@@ -30,6 +30,7 @@ class Webhook:
 # Every comment comes through these: they are built once, and by table, for an entity of
 # the ORM costs as much again as the statement.
 _INBOUND, _COMMENT, _REVISION = map(table_of, (Inbound, Comment, Revision))
+_NEW_INBOUND = insert(_INBOUND)
 _ANSWERED = (
     update(_INBOUND)
     .where(_INBOUND.c.site_id == bindparam("site"), _INBOUND.c.webhook_id == bindparam("webhook"))
@@ -74,7 +75,7 @@ def remember(
     """Keep what a webhook was answered with; None for "pending"."""
     if webhook.id is not None:
         session.execute(
-            insert(_INBOUND),
+            _NEW_INBOUND,
             {
                 "site_id": site_id,
                 "webhook_id": webhook.id,

@@ -8,6 +8,7 @@ is a projection that `fold` rebuilds.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, Executable, bindparam, insert, select, update
@@ -69,7 +70,19 @@ class Admitted:
 
 
 # Every comment comes through these; they are built once, and by table.
-_REVISION, _REPORT, _ENDPOINT = map(table_of, (Revision, Report, Endpoint))
+_REVISION, _REPORT, _ENDPOINT, _ASSESSMENT = map(
+    table_of, (Revision, Report, Endpoint, AssessmentRow)
+)
+_LOCKED = (
+    select(Comment)
+    .where(Comment.id == bindparam("comment_id"))
+    .with_for_update(of=Comment)
+    .execution_options(populate_existing=True)
+)
+_LOCKED_WITH_PARTS = _LOCKED.options(joinedload(Comment.article), joinedload(Comment.author))
+_NEW_REVISION = insert(_REVISION).returning(_REVISION.c.id)
+_NEW_ASSESSMENT = insert(_ASSESSMENT).returning(_ASSESSMENT.c.id)
+_NEW_DECISION, _NEW_DELIVERY = insert(table_of(DecisionRow)), insert(table_of(Delivery))
 _DONE = update(_REVISION).where(_REVISION.c.id == bindparam("revision_id")).values(due_at=None)
 _AGAIN = (
     update(_REVISION)
@@ -91,10 +104,8 @@ def lock_comment(session: Session, comment_id: int, *, parts: bool = True) -> Co
 
     parts  with its article and its author
     """
-    query = select(Comment).where(Comment.id == comment_id).with_for_update(of=Comment)
-    if parts:
-        query = query.options(joinedload(Comment.article), joinedload(Comment.author))
-    return session.scalars(query.execution_options(populate_existing=True)).one()
+    query = _LOCKED_WITH_PARTS if parts else _LOCKED
+    return session.scalars(query, {"comment_id": comment_id}).one()
 
 
 def find_comment(session: Session, site_id: int, external_id: str) -> Comment | None:
@@ -123,7 +134,7 @@ def admit(session: Session, site_id: int, given: Submission, now: datetime) -> A
         created_at=now,
     )
     made = session.scalar(
-        _insert(session, Comment).on_conflict_do_nothing().returning(table_of(Comment).c.id),
+        _insert_comment(_dialect(session)),
         {
             "site_id": site_id,
             "external_id": given.id,
@@ -152,17 +163,15 @@ def reopen(session: Session, comment: Comment) -> None:
 
 def revise(session: Session, **values: Any) -> int:
     """Store a wording; its number."""
-    table = table_of(Revision)
-    return cast(int, session.scalar(insert(table).returning(table.c.id), values))
+    return cast(int, session.scalar(_NEW_REVISION, values))
 
 
 def keep_assessment(
     session: Session, revision_id: int, document: dict[str, Any], now: datetime
 ) -> int:
     """Store what the checks said (`wire.dump_assessment`); its number."""
-    table = table_of(AssessmentRow)
     values = {"revision_id": revision_id, "document": document, "created_at": now}
-    return cast(int, session.scalar(insert(table).returning(table.c.id), values))
+    return cast(int, session.scalar(_NEW_ASSESSMENT, values))
 
 
 def plan_retry(session: Session, revision_id: int, at: datetime | None) -> None:
@@ -181,7 +190,7 @@ def record(session: Session, comment: Comment, entry: Entry) -> DecisionRow:
     comment.seq += 1
     values = {name: getattr(entry, name) for name in Entry.__slots__ if name != "urgency"}
     values |= {"comment_id": comment.id, "revision": comment.revision, "seq": comment.seq}
-    session.execute(insert(table_of(DecisionRow)), values)
+    session.execute(_NEW_DECISION, values)
     decision = DecisionRow(**values)
     comment.decision_id = decision.id
     comment.status = STATUS_AFTER[entry.action]
@@ -285,7 +294,7 @@ def _owe_events(session: Session, comment: Comment, decision: DecisionRow) -> No
         if not endpoint.events or event in endpoint.events
     ]
     if owed:
-        session.execute(insert(table_of(Delivery)), owed)
+        session.execute(_NEW_DELIVERY, owed)
     session.flush()
 
 
@@ -304,21 +313,38 @@ def _kept(
     values  by column; None is not known, and changes nothing
     first   values of a new row only
     """
-    columns = table_of(table).c
-    query = select(table_of(table)).where(*(columns[name] == value for name, value in key.items()))
-    row = session.execute(query).one_or_none()
+    by_key = _by_key(table)
+    row = session.execute(by_key, key).one_or_none()
     if row is None:
-        session.execute(_insert(session, table).on_conflict_do_nothing(), key | values | first)
-        row = session.execute(query).one()
+        session.execute(_insert_missing(_dialect(session), table), key | values | first)
+        row = session.execute(by_key, key).one()
     known = row._mapping
     changed = {
         name: value for name, value in values.items() if value is not None and value != known[name]
     }
     if changed:
-        session.execute(update(table_of(table)).where(columns.id == row.id).values(**changed))
+        own = table_of(table)
+        session.execute(update(own).where(own.c.id == row.id).values(**changed))
     return cast(int, row.id)
 
 
-def _insert(session: Session, table: type[Base]) -> Any:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return dialect.insert(table_of(table))
+def _dialect(session: Session) -> str:
+    return session.get_bind().dialect.name
+
+
+@cache
+def _by_key(table: type[Base]) -> Any:
+    own = table_of(table)
+    names = ("site_id", "external_id")
+    return select(own).where(*(own.c[name] == bindparam(name) for name in names))
+
+
+@cache
+def _insert_missing(dialect: str, table: type[Base]) -> Any:
+    kind = postgresql if dialect == "postgresql" else sqlite
+    return kind.insert(table_of(table)).on_conflict_do_nothing()
+
+
+@cache
+def _insert_comment(dialect: str) -> Any:
+    return _insert_missing(dialect, Comment).returning(table_of(Comment).c.id)

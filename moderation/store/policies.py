@@ -12,7 +12,10 @@ from moderation.store.tables import PolicyVersion, table_of
 
 _T = table_of(PolicyVersion)
 _NEWEST = (
-    select(_T).where(_T.c.site_id == bindparam("site_id")).order_by(_T.c.version.desc()).limit(1)
+    select(_T.c.version, _T.c.fingerprint)
+    .where(_T.c.site_id == bindparam("site_id"))
+    .order_by(_T.c.version.desc())
+    .limit(1)
 )
 MOST_KNOWN = 256
 _by_fingerprint: dict[str, Policy] = {}
@@ -21,9 +24,7 @@ _by_fingerprint: dict[str, Policy] = {}
 
 def policy_in_force(session: Session, site_id: int) -> tuple[int, Policy]:
     """A site's newest policy and its version."""
-    version, fingerprint = session.execute(
-        _NEWEST.with_only_columns(_T.c.version, _T.c.fingerprint), {"site_id": site_id}
-    ).one()
+    version, fingerprint = session.execute(_NEWEST, {"site_id": site_id}).one()
     known = _by_fingerprint.get(fingerprint)
     if known is None:
         known = parsed(newest(session, site_id))
