@@ -19,7 +19,7 @@ from moderation.scoring.model import ModelUnavailable, StagedModel, ToxicityMode
 log = logging.getLogger(__name__)
 
 EXPLAINED_FROM = 0.4
-"""Scores below this are not explained; nobody will ask."""
+"""Scores below this are not explained, unless something follows from them."""
 AUDITED = 0.01
 """Share of what the gate releases that is scored whole all the same."""
 RETRY_AFTER_S = 60.0
@@ -98,7 +98,8 @@ class ToxicityCheck:
         scores = model.score(reading.text)
         if released is not None:
             _audit(scores, comment.acting_from or {})
-        return Result(scores, tuple(self._findings(model, reading, scores)))
+        telling = _telling(scores, comment.acting_from or {})
+        return Result(scores, tuple(self._findings(model, reading, telling)))
 
     def _released(
         self, model: ToxicityModel, shown: str, acting_from: Mapping[str, float] | None
@@ -133,8 +134,6 @@ class ToxicityCheck:
         self, model: ToxicityModel, reading: text.Reading, scores: dict[str, float]
     ) -> Iterator[Finding]:
         for attribute, score in scores.items():
-            if score < EXPLAINED_FROM:
-                continue
             message = f"Carries the {attribute.replace('_', ' ')} score"
             for start, end in _merged(model.explain(reading.text, attribute), reading.text):
                 place = reading.span(start, end)
@@ -144,6 +143,15 @@ class ToxicityCheck:
 def seen(comment: Comment) -> text.Reading:
     """Give what a model is shown: the text that a reader sees, behind its disguises."""
     return text.plain(text.read(comment.body, comment.format))
+
+
+def _telling(scores: Mapping[str, float], acting_from: Mapping[str, float]) -> dict[str, float]:
+    """Give the scores to be explained: high ones, and all that something follows from."""
+    return {
+        name: score
+        for name, score in scores.items()
+        if score >= min(EXPLAINED_FROM, acting_from.get(name, EXPLAINED_FROM))
+    }
 
 
 def _audit(scores: Mapping[str, float], acting_from: Mapping[str, float]) -> None:

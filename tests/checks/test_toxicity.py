@@ -147,3 +147,10 @@ def test_without_thresholds_that_it_knows_the_gate_stays_shut():
 def test_a_stricter_policy_lets_more_comments_through_to_the_second_stage():
     strict = dict.fromkeys(ATTRIBUTES, 0.02)
     assert gated(draw=0.5, acting_from=strict).version is None
+
+
+def test_a_low_score_that_something_follows_from_is_explained():
+    body = "You should be destroyed"
+    result = gated(draw=0.5, body=body)
+    assert DEFAULTS["threat"] <= result.scores["threat"] < 0.4
+    assert [one for one in result.findings if one.attribute == "threat"]
