@@ -25,6 +25,8 @@ WEIGHTS = Path(__file__).parent / "weights"
 CARD = "model.json"
 MOST_WORDS = 60
 """Places of a text that are told to carry its score."""
+LONGEST_RELEASED = 80
+"""Words of a text that the linear stage alone may decide on: among more, one insult drowns."""
 NOTABLE = 0.5
 """Share of the heaviest word's part from which a word is told."""
 
@@ -76,7 +78,10 @@ class BundledModel:
         """Give the linear stage's scores where the encoder would not change what follows."""
         if self._encoder is None or self._gate is None:
             return None
-        logits = self._linear.logits(self._features(text)) @ self._alone + self._alone_offsets
+        found = self._features(text)
+        if len(found.spans) > LONGEST_RELEASED:
+            return None
+        logits = self._linear.logits(found) @ self._alone + self._alone_offsets
         return _chances(logits) if self._gate.releases(logits, acting_from) else None
 
     def explain(self, text: str, attribute: str) -> list[tuple[int, int, float]]:

@@ -95,6 +95,15 @@ def test_an_insult_is_found_wherever_it_stands_in_a_long_comment(model: BundledM
     assert model.score(rude)["toxicity"] > 0.5
 
 
+def test_abuse_that_is_wrapped_in_friendly_words_is_not_released_by_the_gate(model: BundledModel):
+    friendly = "the council met on tuesday to vote about the new road "
+    acting_from = DEFAULT.acting_from(None)
+    for times in (0, 1, 3, 6, 20, 200):
+        text = f"{friendly * times}I will find you and kill you {friendly * times}"
+        assert model.released(text, acting_from) is None
+    assert model.released(friendly * 4, acting_from) is not None
+
+
 def test_the_words_that_carry_a_score_are_told(model: BundledModel, linear: BundledModel):
     for one in (model, linear):
         told = one.explain(INSULT, "toxicity")
