@@ -62,7 +62,9 @@ class Settings:
     host: str = _setting("HOST", "Address to serve on.", "127.0.0.1")
     port: int = _setting("PORT", "Port to serve on, 1 to 65535.", 8000)
     web_concurrency: int = _setting(
-        "WEB_CONCURRENCY", "Web processes; each holds its own model. 1 to 64.", 1
+        "WEB_CONCURRENCY",
+        "Web processes; each holds its own model. 1 to 64; 0 chooses by cores and model.",
+        0,
     )
     web_threads: int = _setting("WEB_THREADS", "Threads of a web process, 2 to 256.", 16)
     base_url: str = _setting(
@@ -134,7 +136,7 @@ def _read(name: str, text: str, default: Any) -> Any:
 
 def _check(settings: Settings) -> None:
     _in_range("PORT", settings.port, 1, 65535)
-    _in_range("WEB_CONCURRENCY", settings.web_concurrency, 1, 64)
+    _in_range("WEB_CONCURRENCY", settings.web_concurrency, 0, 64)
     _in_range("WEB_THREADS", settings.web_threads, 2, 256)
     _in_range("DELIVERY_TIMEOUT_S", settings.delivery_timeout_s, 1, 60)
     _in_range("SESSION_IDLE_H", settings.session_idle_h, 0.1, 168)

@@ -5,16 +5,30 @@ only because a model was still loading, and runs a worker of its own. A model th
 can't be loaded does not stop the start: comments are then held, and /readyz says why.
 """
 
+import os
 from typing import Any
 
 from config import Settings
 from moderation.checks.check import warm_up
+from moderation.scoring.loading import BUNDLED, resolved
 from moderation.worker import Worker
+
+MOST_PROCESSES = 4
+"""Chosen unasked: each takes a quarter of a gigabyte."""
+
+
+def _processes(settings: Settings) -> int:
+    """One a core with the bundled model; with another, which uses every core itself, one."""
+    if resolved(settings.toxicity_model, settings.models_dir) not in BUNDLED:
+        return 1
+    ours = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    return min(len(ours(0)) if ours else os.cpu_count() or 1, MOST_PROCESSES)
+
 
 settings = Settings.from_env()
 
 bind = f"{settings.host}:{settings.port}"
-workers = settings.web_concurrency
+workers = settings.web_concurrency or _processes(settings)
 threads = settings.web_threads
 worker_class = "gthread"
 timeout = 120

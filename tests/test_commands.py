@@ -98,7 +98,7 @@ def test_a_database_that_was_not_migrated_is_one_line(flask) -> None:
         ("PORT", "70000"),
         ("DATABASE_URL", "mysql://x"),
         ("TOXICITY_MODEL", "gpt"),
-        ("WEB_CONCURRENCY", "0"),
+        ("WEB_CONCURRENCY", "65"),
         ("SECRET_KEY", "short"),
         ("DELIVERY_TIMEOUT_S", "long"),
     ],
@@ -125,3 +125,25 @@ def test_an_insult_scores_above_the_hold_threshold_and_news_of_war_below(flask) 
     assert insult["scores"]["toxicity"] >= 0.6
     assert news["scores"]["toxicity"] < 0.6
     assert news["scores"]["profanity"] == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "processes"),
+    [
+        ({"TOXICITY_MODEL": "bundled"}, min(len(os.sched_getaffinity(0)), 4)),
+        ({"TOXICITY_MODEL": "detoxify:original"}, 1),
+        ({"TOXICITY_MODEL": "detoxify:original", "WEB_CONCURRENCY": "3"}, 3),
+    ],
+)
+def test_web_processes_are_chosen_by_cores_and_model(tmp_path, given, processes) -> None:
+    asked = "import moderation.gunicorn_conf as conf; print(conf.workers)"
+    environ = {k: v for k, v in os.environ.items() if k != "WEB_CONCURRENCY"}
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        cwd=ROOT,
+        env=environ | {"INSTANCE_DIR": str(tmp_path)} | given,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout == f"{processes}\n", done.stderr

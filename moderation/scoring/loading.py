@@ -24,8 +24,7 @@ def load_model(spec: str, models_dir: Path) -> ToxicityModel:
     Raises `ModelUnavailable`; `auto` does not fall back from a broken checkpoint,
     because scores would change their meaning without anyone having asked.
     """
-    if spec == "auto":
-        spec = _best(models_dir)
+    spec = resolved(spec, models_dir)
     if spec in BUNDLED:
         return BundledModel(linear_only=BUNDLED[spec])
     if not spec.startswith(DETOXIFY):
@@ -36,7 +35,10 @@ def load_model(spec: str, models_dir: Path) -> ToxicityModel:
     return _named(spec.removeprefix(DETOXIFY), models_dir)
 
 
-def _best(models_dir: Path) -> str:
+def resolved(spec: str, models_dir: Path) -> str:
+    """Say what `auto` stands for; any other name stands for itself. Loads nothing."""
+    if spec != "auto":
+        return spec
     if is_installed():
         for name in BASES:
             if fetched(name, models_dir):
