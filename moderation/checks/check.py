@@ -9,9 +9,11 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor, wait
-from dataclasses import dataclass
+from contextvars import copy_context
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from moderation import metrics
 from moderation.core.comment import Assessment, Comment, Finding, Missing, Score
 
 log = logging.getLogger(__name__)
@@ -49,12 +51,20 @@ class Check(Protocol):
     def cost_ms(self) -> float: ...
 
     def score(self, comment: Comment) -> Result:
-        """Score a comment. May raise: the caller turns that into `Missing`."""
+        """Score a comment. May raise: the caller turns that into `Missing`.
+
+        One that knows it would be late, by `comment.until`, raises `TimeoutError`.
+        """
         ...
 
 
 def run_checks(
-    checks: Iterable[Check], comment: Comment, budget_ms: float, pool: Executor
+    checks: Iterable[Check],
+    comment: Comment,
+    budget_ms: float,
+    pool: Executor,
+    *,
+    most_ms: float = math.inf,
 ) -> Assessment:
     """Score a comment with every check that fits into the time budget.
 
@@ -66,12 +76,17 @@ def run_checks(
     what it says after the budget is dropped.
 
     budget_ms  wall time from now, in milliseconds
+    most_ms    what a check may cost; dearer ones are left out, as if there were no time
     """
     started = time.monotonic()
     deadline = started + budget_ms / 1000
+    comment = replace(comment, until=deadline)
     ordered = sorted(checks, key=lambda check: check.cost_ms)
     done: dict[str, Result | Missing] = {}
-    wait([pool.submit(_run_in_order, ordered, comment, deadline, done)], timeout=budget_ms / 1000)
+    chosen = [check for check in ordered if check.cost_ms <= most_ms]
+    logged = copy_context()  # so that what the pool logs is logged for this request
+    running = pool.submit(logged.run, _run_in_order, chosen, comment, deadline, done)
+    wait([running], timeout=budget_ms / 1000)
     return _assessment(ordered, dict(done), (time.monotonic() - started) * 1000)
 
 
@@ -98,9 +113,12 @@ def _run_in_order(
 
 def _run_one(check: Check, comment: Comment) -> Result | Missing:
     try:
-        result = check.score(comment)
+        with metrics.CHECKS.labels(check.name).time():
+            result = check.score(comment)
         _refuse_nonsense(check, result)
         return result
+    except TimeoutError:
+        return Missing(check.name, OUT_OF_TIME)
     except Exception as error:  # a check's failure is a value: the policy decides on it
         log.exception("check %s failed", check.name)
         return Missing(check.name, f"failed: {type(error).__name__}: {error}")
@@ -124,6 +142,8 @@ def _assessment(
     for check in checks:
         result = done.get(check.name) or Missing(check.name, OUT_OF_TIME)
         if isinstance(result, Missing):
+            late = result.why == OUT_OF_TIME
+            metrics.MISSING.labels(check.name, "late" if late else "failed").inc()
             # A check that can't even say what it scores is missing under its own name.
             missing |= dict.fromkeys(check.attributes or (check.name,), result)
             continue

@@ -95,7 +95,7 @@ class ToxicityCheck:
         if released is not None and self._draw() >= AUDITED:
             # No score reaches anything, so there is nothing to explain.
             return Result(released, version=f"{model.name} first stage")
-        scores = model.score(reading.text)
+        scores = model.score(reading.text, comment.until)
         if released is not None:
             _audit(scores, comment.acting_from or {})
         telling = _telling(scores, comment.acting_from or {})

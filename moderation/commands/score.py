@@ -23,6 +23,7 @@ from moderation.checks.check import run_checks
 from moderation.checks.toxicity import ToxicityCheck
 from moderation.core.comment import Assessment, Comment
 from moderation.scoring.fetch import BASES, fetch
+from moderation.scoring.loading import DETOXIFY, load_model
 from moderation.scoring.model import ModelUnavailable
 
 BUDGET_MS = 60_000.0
@@ -80,9 +81,11 @@ def fetch_model(name: str) -> None:
     models_dir = Path(_runtime().settings.models_dir)
     try:
         path = _fetch_with_progress(name, models_dir)
+        click.echo(f"Fetched {path}. Preparing it for the engine takes half a minute.")
+        model = load_model(DETOXIFY + name, models_dir, exact=_runtime().settings.exact)
     except ModelUnavailable as error:
         raise click.ClickException(error.why) from error
-    click.echo(f"Fetched {path}. The next start uses it, if the model setting is auto.")
+    click.echo(f"{model.name} is ready. The next start uses it, if the model setting is auto.")
 
 
 def _runtime() -> Any:

@@ -4,6 +4,7 @@ Values only: nothing here reads a clock, a database or a model, so that a stored
 assessment can be decided on again, under another policy, years later.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -128,6 +129,8 @@ class Comment:
 
     A check need not tell two scores apart that are both below. None of them decides.
     """
+    until: float = math.inf
+    """When an answer is of no more use, by `time.monotonic()`."""
 
 
 @dataclass(frozen=True, slots=True)

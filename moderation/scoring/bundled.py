@@ -8,6 +8,7 @@ where it fails; `moderation/training` makes it again.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -66,7 +67,7 @@ class BundledModel:
         self._features = lru_cache(maxsize=16)(features)
         self._read = lru_cache(maxsize=16)(self._read_anew)
 
-    def score(self, text: str) -> dict[str, float]:
+    def score(self, text: str, until: float = math.inf) -> dict[str, float]:
         """Give the chance, in the eyes of the people who labelled, that each attribute applies."""
         found, windows = self._read(text)
         logits = self._linear.logits(found) @ self._of_linear + self._offsets

@@ -14,7 +14,7 @@ import importlib.util
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -49,33 +49,59 @@ class DetoxifyModel:
 
         Raises `ModelUnavailable` if it is missing, changed, broken or not for us.
         """
-        digest = checked_digest(checkpoint)
-        self.name = f"{name}@{digest[:8]}"
+        self.digest = checked_digest(checkpoint)
+        self.name = f"{name}@{self.digest[:8]}"
         self._detoxify = _load(checkpoint)
-        self._attribute_of = _attributes_of(self._detoxify.class_names)
+        self.labels: tuple[str, ...] = tuple(self._detoxify.class_names)
+        self._attribute_of = attributes_of(self.labels)
         self.attributes = tuple(one for one in ATTRIBUTES if one in self._attribute_of.values())
         if not self.attributes:
             raise ModelUnavailable(f"{checkpoint.name} has no label that we know")
 
-    def score(self, text: str) -> dict[str, float]:
+    @property
+    def network(self) -> Any:
+        """Give the network itself, as transformers has it."""
+        return self._detoxify.model
+
+    @property
+    def tokenizer(self) -> Any:
+        """Give what turns a text into the network's tokens."""
+        return self._detoxify.tokenizer
+
+    @property
+    def room(self) -> int:
+        """Tell how many tokens of a text are read at once, without the marks of its ends."""
+        return min(LONGEST_TOKENS, int(self.tokenizer.model_max_length) - 2)
+
+    @property
+    def first_position(self) -> int:
+        """Tell what the network calls the position of a text's first token."""
+        config = self.network.config
+        return config.pad_token_id + 1 if "roberta" in config.model_type else 0
+
+    def score(self, text: str, until: float = math.inf) -> dict[str, float]:
         """Score a text; of a long one its beginning and its end, whichever is worse.
 
         Raises `ValueError` if the model answers with something that is no number.
         """
-        answer = self._detoxify.predict(self._windows(text))
-        scores = {ours: _worst(answer[label]) for label, ours in self._attribute_of.items()}
+        of_label = dict(zip(self.labels, self.labelled(text), strict=True))
+        scores = {ours: of_label[label] for label, ours in self._attribute_of.items()}
         for attribute, value in scores.items():
             if not math.isfinite(value):
                 raise ValueError(f"{self.name} scored {attribute} {value}")
         return scores
+
+    def labelled(self, text: str) -> list[float]:
+        """Give the score of each of its own labels; it may be no number."""
+        answer = self._detoxify.predict(self._windows(text))
+        return [_worst(answer[label]) for label in self.labels]
 
     def explain(self, text: str, attribute: str) -> list[tuple[int, int, float]]:
         """Give nothing: asking again without each word would cost seconds."""
         return []
 
     def _windows(self, text: str) -> list[str]:
-        tokenizer = self._detoxify.tokenizer
-        room = min(LONGEST_TOKENS, tokenizer.model_max_length - 2)
+        tokenizer, room = self.tokenizer, self.room
         if len(text) <= room:  # a token has at least one character
             return [text]
         places = _token_places(tokenizer, text)
@@ -174,8 +200,8 @@ def _complete(build: Callable[..., Any], folder: str) -> Callable[..., Any]:
     return build_complete
 
 
-def _attributes_of(labels: list[str]) -> Mapping[str, str]:
-    """Labels of the checkpoint → our attributes; those of identities are dropped."""
+def attributes_of(labels: Iterable[str]) -> Mapping[str, str]:
+    """Give labels of a checkpoint → our attributes; those of identities are dropped."""
     named = {label: RENAMED.get(label, label) for label in labels}
     return {label: ours for label, ours in named.items() if ours in ATTRIBUTES}
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from onnxruntime import InferenceSession, SessionOptions
 from tokenizers import Tokenizer
+
+from moderation.scoring.engine.network import session
 
 WINDOW = 126
 """Tokens that are read at once, without the two that mark the ends."""
@@ -48,9 +49,7 @@ class EncoderStage:
         head     weights of the means, then of the maxima; shape (2 · width, attributes)
         offsets  the logit of a text whose states are all 0, for each attribute
         """
-        options = SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        self._session = session(network)
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()

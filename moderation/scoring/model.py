@@ -5,6 +5,7 @@
 A model is not a check: it knows text and attributes, but no comment and no markup.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
@@ -37,8 +38,12 @@ class ToxicityModel(Protocol):
     cost_ms: float
     """Typical time of one comment, in milliseconds."""
 
-    def score(self, text: str) -> dict[str, float]:
-        """Give each attribute's score, in [0, 1]. Raises `ValueError` on nonsense."""
+    def score(self, text: str, until: float = math.inf) -> dict[str, float]:
+        """Give each attribute's score, in [0, 1]. Raises `ValueError` on nonsense.
+
+        until  when an answer is of no more use, by `time.monotonic()`; a model that
+               would be late may raise `TimeoutError` and spare its time for others
+        """
         ...
 
     def explain(self, text: str, attribute: str) -> list[tuple[int, int, float]]:

@@ -1,6 +1,8 @@
 """A model that scores a text once, however often and however suddenly it is posted."""
 
 import hashlib
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -29,9 +31,9 @@ class RememberingModel:
         self._lock = Lock()
         self._bytes = 0
 
-    def score(self, text: str) -> dict[str, float]:
+    def score(self, text: str, until: float = math.inf) -> dict[str, float]:
         """Give the model's scores. Raises what the model raises, and forgets that at once."""
-        return dict(self._once(("score", text), lambda: self._model.score(text)))
+        return dict(self._once(("score", text), lambda: self._model.score(text, until), until))
 
     def explain(self, text: str, attribute: str) -> list[Place]:
         """Give the places that carry a score, as the model tells them."""
@@ -44,7 +46,7 @@ class RememberingModel:
             return None
         return self._model.released(text, acting_from)
 
-    def _once(self, asked: tuple[str, ...], ask: Callable[[], Any]) -> Any:
+    def _once(self, asked: tuple[str, ...], ask: Callable[[], Any], until: float = math.inf) -> Any:
         key = hashlib.blake2b(repr(asked).encode(), digest_size=16).digest()
         with self._lock:
             answer = self._answers.get(key)
@@ -52,7 +54,15 @@ class RememberingModel:
                 self._answers.move_to_end(key)
             else:
                 mine = self._answers[key] = Future()
-        return answer.result() if answer else self._asked(key, mine, ask)
+        if not answer:
+            return self._asked(key, mine, ask)
+        try:
+            return answer.result(None if until == math.inf else max(until - time.monotonic(), 0))
+        except TimeoutError:
+            # Whoever asked first may have had less time than we have.
+            if not answer.done() or time.monotonic() >= until:
+                raise
+            return self._once(asked, ask, until)
 
     def _asked(self, key: bytes, mine: Future[Any], ask: Callable[[], Any]) -> Any:
         try:

@@ -10,7 +10,9 @@ from moderation.checks.repetition import RepetitionCheck
 from moderation.checks.toxicity import ToxicityCheck
 from moderation.commands import score
 from moderation.scoring.bundled import BundledModel
+from moderation.scoring.detoxify import is_installed
 from moderation.scoring.model import ATTRIBUTES, ModelUnavailable
+from tests.scoring.tiny import make_checkpoint, record
 
 
 def unavailable():
@@ -26,7 +28,7 @@ def make_runner(tmp_path):
             app.extensions["moderation"] = SimpleNamespace(
                 checks=(ToxicityCheck(load), ProfanityCheck(), RepetitionCheck()),
                 pool=pool,
-                settings=SimpleNamespace(models_dir=tmp_path),
+                settings=SimpleNamespace(models_dir=tmp_path, exact=False),
             )
             app.cli.add_command(score.score_command)
             app.cli.add_command(score.model_group)
@@ -90,12 +92,16 @@ def test_a_fetch_that_fails_is_an_error_of_one_line(make_runner, monkeypatch):
     assert "Error: original can't be fetched: no route\n" in result.stderr
 
 
-def test_a_fetched_model_is_told_with_its_place(make_runner, monkeypatch, tmp_path):
+@pytest.mark.skipif(not is_installed(), reason="Detoxify is not installed")
+def test_a_fetched_model_is_prepared_and_told_with_its_place(make_runner, monkeypatch, tmp_path):
     def succeed(name, models_dir, progress):
         progress(5, 10)
-        return models_dir / name / "x.ckpt"
+        path = make_checkpoint(models_dir / name, name="toxic_original.ckpt", spread=20)
+        record(path)
+        return path
 
     monkeypatch.setattr(score, "fetch", succeed)
     result = make_runner().invoke(args=["model", "fetch", "original"])
-    assert result.exit_code == 0
-    assert str(tmp_path / "original" / "x.ckpt") in result.stdout
+    assert result.exit_code == 0, result.stderr
+    assert str(tmp_path / "original" / "toxic_original.ckpt") in result.stdout
+    assert "int8 is ready" in result.stdout

@@ -10,11 +10,17 @@ LABELS = ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate
 
 
 def make_checkpoint(
-    folder: Path, *, labels: tuple[str, ...] = LABELS, drop: str = "", name: str = "tiny.ckpt"
+    folder: Path,
+    *,
+    labels: tuple[str, ...] = LABELS,
+    drop: str = "",
+    name: str = "tiny.ckpt",
+    spread: float = 1.0,
 ) -> Path:
     """Write a checkpoint with its config and tokenizer beside it; give its path.
 
-    drop  leaves out the weights whose name contains it
+    drop    leaves out the weights whose name contains it
+    spread  widens the weights of the last step, so that scores differ between texts
     """
     import torch
     from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
@@ -35,6 +41,7 @@ def make_checkpoint(
     )
     config.save_pretrained(folder)
     weights = BertForSequenceClassification(config).state_dict()
+    weights["classifier.weight"] *= spread
     kept = {key: value for key, value in weights.items() if not drop or drop not in key}
     arch = {
         "model_type": "bert-base-uncased",  # a name on the hub, as in the published ones
