@@ -1,13 +1,16 @@
 """`flask site` and `flask deliveries`."""
 
+from datetime import UTC, datetime
+
 import click
 from flask.cli import AppGroup
 
 from moderation.commands.console import as_command, json_option, runtime, show
-from moderation.flows import delivery, sites
+from moderation.flows import delivery_log, sites
 from moderation.store.reading import shown_delivery
 
 group = AppGroup("site", help="Sites whose comments are moderated.")
+TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 deliveries = AppGroup("deliveries", help="Events that sites were or will be told.")
 
 
@@ -35,7 +38,7 @@ def list_deliveries(site: str | None, status: str | None, limit: int, as_json: b
     """What was sent and what failed, newest first."""
     found = [
         shown_delivery(row)
-        for row in delivery.listed(runtime(), site=site, status=status, limit=limit)
+        for row in delivery_log.listed(runtime(), site=site, status=status, limit=limit)
     ]
     if as_json:
         show({"deliveries": found}, as_json)
@@ -53,10 +56,27 @@ def list_deliveries(site: str | None, status: str | None, limit: int, as_json: b
 @click.argument("ids", nargs=-1, type=int)
 @click.option("--site", help="All of this site's; with --failed, those that did not arrive.")
 @click.option("--failed", is_flag=True, help="Only those that did not arrive.")
+@click.option("--since", type=click.DateTime(TIMES), help="Decided from then on, in UTC.")
+@click.option("--until", type=click.DateTime(TIMES), help="Decided before then, in UTC.")
 @json_option
 @as_command
-def replay(ids: tuple[int, ...], site: str | None, failed: bool, as_json: bool) -> None:
-    """Send deliveries again: by number, or by --site and --failed."""
-    if not ids and not site and not failed:
-        raise click.UsageError("name deliveries, or give --site or --failed")
-    show({"due": delivery.replay(runtime(), ids=ids, site=site, failed=failed)}, as_json)
+def replay(
+    ids: tuple[int, ...],
+    site: str | None,
+    failed: bool,
+    since: datetime | None,
+    until: datetime | None,
+    as_json: bool,
+) -> None:
+    """Send deliveries again: by number, by --site, by --since and --until, or --failed."""
+    if not (ids or site or failed or since or until):
+        raise click.UsageError("name deliveries, or give --site, --failed, --since or --until")
+    due = delivery_log.replay(
+        runtime(),
+        ids=ids,
+        site=site,
+        failed=failed,
+        since=since and since.replace(tzinfo=UTC),
+        until=until and until.replace(tzinfo=UTC),
+    )
+    show({"due": due}, as_json)

@@ -15,7 +15,7 @@ from moderation.desk.pages import (
     whole,
 )
 from moderation.edge import admins_only, runtime, viewer
-from moderation.flows import access, delivery, review, sites, tuning
+from moderation.flows import access, delivery_log, review, sites, tuning
 from moderation.flows.errors import Forbidden, Invalid, NotFound
 from moderation.wire import EVENT_TYPES
 
@@ -245,7 +245,7 @@ def deliveries() -> Any:
     place = whole(before) if before else None
     if before and place is None:
         raise NotFound("there is no such page of deliveries")
-    rows = delivery.listed(
+    rows = delivery_log.listed(
         runtime(),
         site=chosen["site"],
         status=chosen["status"],
@@ -259,7 +259,7 @@ def deliveries() -> Any:
         older=rows[PAGE - 1].id if len(rows) > PAGE else None,
         paged=place is not None,
         chosen=chosen,
-        statuses=delivery.STATUSES,
+        statuses=delivery_log.STATUSES,
         sites=tuning.sites_with_policies(runtime(), viewer()),
     )
 
@@ -272,7 +272,7 @@ def replay() -> Any:
     if "id" in request.form and id is None:
         raise NotFound("there is no delivery of that number")
     ids = () if id is None else (id,)
-    due = delivery.replay(runtime(), ids=ids, site=slug, failed=id is None, viewer=viewer())
+    due = delivery_log.replay(runtime(), ids=ids, site=slug, failed=id is None, viewer=viewer())
     flash(f"{due} {'delivery is' if due == 1 else 'deliveries are'} due again.", "good")
     return redirect(url_for("settings.deliveries", site=slug), 303)
 
@@ -297,7 +297,7 @@ def _site_page(
         scopes=list(Scope),
         events=EVENT_TYPES,
         base_url=runtime().settings.base_url,
-        rows=delivery.listed(runtime(), site=slug, limit=10, viewer=viewer()),
+        rows=delivery_log.listed(runtime(), site=slug, limit=10, viewer=viewer()),
     )
 
 

@@ -1,32 +1,36 @@
-"""Delivery: the site is told. At least once, in any order; `seq` says what is newest.
+"""Delivery: the site is told. At least once, and of one comment in the order of `seq`.
 
 A delivery is inserted in the transaction that makes the decision, so neither can exist
 without the other. It is sent from here, not from the request, because a site that is
 slow or down must not slow or lose a decision. Receivers drop repeats by `webhook-id`.
 
 Lease what is due (short write) → send (no transaction is open) → note the outcome.
+
+Endpoints are kept apart: each has a few attempts in flight at once, so one that is slow
+takes no one else's turn. One that fails again and again is paused, then tried with a
+single event (a circuit breaker, Nygard 2007, "Release It!"); one that does so for days is
+disabled, and what it is owed is kept.
 """
 
 import json
 import logging
 import random
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from threading import Lock
 
-from sqlalchemy import ColumnElement, select, true, update
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import Select, exists, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
-from moderation.core.viewer import OPERATOR, Viewer
-from moderation.flows.errors import NotFound
+from moderation import logs, metrics
 from moderation.flows.runtime import Runtime
 from moderation.sender import Answered
 from moderation.signing import sign
 from moderation.store.reading import event_data, webhook_id
-from moderation.store.sites import site_by_slug
-from moderation.store.tables import ID_MOST, DecisionRow, Delivery, Endpoint
+from moderation.store.tables import DecisionRow, Delivery, Endpoint
 from moderation.wire import instant
 
 log = logging.getLogger(__name__)
@@ -39,9 +43,15 @@ SCHEDULE = tuple(
 JITTER = 0.2
 RETRY_AFTER_MOST = timedelta(hours=24)
 LEASE_BEYOND_TIMEOUT = timedelta(seconds=10)
-STATUSES = ("pending", "delivered", "dead", "withheld")
-BATCH = 32
-SENDERS = 8
+SENDERS = 16
+"""Attempts of one worker in flight at once."""
+PER_ENDPOINT = 4
+"""… and to one endpoint."""
+BREAK_AFTER = 5
+"""Failures in a row after which an endpoint is paused."""
+PAUSE, PAUSE_MOST = timedelta(seconds=15), timedelta(minutes=10)
+"""The first pause, doubled at every further failure, and the longest."""
+DISABLE_AFTER = timedelta(days=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +59,71 @@ class Parcel:
     """A delivery that was leased, with all that sending it needs."""
 
     id: int
+    endpoint_id: int
     url: str
     secret: str
     webhook_id: str
     body: bytes
     attempts: int
+    request_id: str | None
+    """Of the request that caused the decision."""
+
+
+class Flight:
+    """Which endpoints are being sent to by this worker, and with how many attempts."""
+
+    def __init__(self) -> None:
+        self._of: Counter[int] = Counter()
+        self._lock = Lock()
+
+    def of(self, endpoint_id: int) -> int:
+        """Tell how many attempts to an endpoint are in flight."""
+        return self._of[endpoint_id]
+
+    @property
+    def full(self) -> bool:
+        """Tell whether no more may be taken."""
+        return self._of.total() >= SENDERS
+
+    def add(self, endpoint_id: int, change: int) -> None:
+        """Count an attempt that begins (1) or ends (-1)."""
+        with self._lock:
+            self._of[endpoint_id] += change
+
+
+def begin_due(rt: Runtime, senders: ThreadPoolExecutor, flight: Flight) -> list[Future[None]]:
+    """Begin to send what is due, as far as there is room; waits for no answer."""
+    if flight.full:
+        return []
+    parcels = _lease(rt, flight)
+    for parcel in parcels:
+        flight.add(parcel.endpoint_id, 1)
+    return [senders.submit(_attempt, rt, parcel, flight) for parcel in parcels]
 
 
 def deliver_due(rt: Runtime, senders: ThreadPoolExecutor) -> int:
-    """Send what is due; returns how many deliveries were tried."""
-    parcels = _lease(rt)
-    for parcel, outcome in zip(parcels, senders.map(lambda p: _send(rt, p), parcels), strict=True):
+    """Send what is due and wait for the answers; returns how many deliveries were tried."""
+    begun = begin_due(rt, senders, Flight())
+    for attempt in begun:
+        attempt.result()
+    return len(begun)
+
+
+def _attempt(rt: Runtime, parcel: Parcel, flight: Flight) -> None:
+    logs.go_on(parcel.request_id)
+    try:
+        outcome = _send(rt, parcel)
         _note(rt, parcel, outcome)
-    return len(parcels)
+        told = {
+            "delivery": parcel.id,
+            "webhook_id": parcel.webhook_id,
+            "attempt": parcel.attempts,
+            "status": outcome.status if isinstance(outcome, Answered) else None,
+        }
+        log.info("delivery", extra={"fields": told})
+    finally:
+        flight.add(parcel.endpoint_id, -1)
+        rt.wake.set()
 
 
 def render(session: Session, decision: DecisionRow) -> bytes:
@@ -89,161 +151,135 @@ def retry_wait(attempts: int, retry_after: str | None, now: datetime) -> timedel
     return max(wait, min(_asked_for(retry_after, now), RETRY_AFTER_MOST))
 
 
-def listed(
-    rt: Runtime,
-    *,
-    site: str | None = None,
-    status: str | None = None,
-    before: int | None = None,
-    limit: int = 50,
-    viewer: Viewer = OPERATOR,
-) -> Sequence[Delivery]:
-    """Deliveries of the sites a viewer sees, newest first, with their endpoints.
-
-    before  only those with a smaller number: where the page before has ended
-
-    Raises NotFound where there is no such site for the viewer.
-    """
-    with rt.sessions.read() as session:
-        query = (
-            select(Delivery)
-            .join(Delivery.endpoint)
-            .where(_of_sites(session, viewer, site))
-            .options(joinedload(Delivery.endpoint))
-            .order_by(Delivery.id.desc())
-            .limit(limit)
-        )
-        if status:
-            if status not in STATUSES:
-                return []
-            query = query.where(Delivery.status == status)
-        if before is not None:
-            query = query.where(Delivery.id < min(before, ID_MOST))
-        return session.scalars(query).all()
-
-
-def replay(
-    rt: Runtime,
-    *,
-    ids: Sequence[int] = (),
-    site: str | None = None,
-    failed: bool = False,
-    viewer: Viewer = OPERATOR,
-) -> int:
-    """Make deliveries due again: those named, or all of a site's that did not arrive.
-
-    Returns how many. Raises NotFound where a named one, or the site, does not exist for
-    the viewer. An endpoint that is disabled must be enabled first; its deliveries are
-    left alone.
-    """
-    with rt.sessions.write() as session:
-        mine = select(Delivery.id).join(Delivery.endpoint).where(_of_sites(session, viewer, site))
-        query = mine.where(Endpoint.disabled_at.is_(None))
-        if ids:
-            asked = [id for id in ids if 0 < id <= ID_MOST]
-            unknown = set(ids) - set(session.scalars(mine.where(Delivery.id.in_(asked))))
-            if unknown:
-                raise NotFound(f"there is no delivery {min(unknown)}")
-            query = query.where(Delivery.id.in_(asked))
-        if failed:
-            query = query.where(Delivery.status.in_(("dead", "withheld")))
-        chosen = list(session.scalars(query))
-        session.execute(
-            update(Delivery)
-            .where(Delivery.id.in_(chosen))
-            .values(status="pending", attempts=0, next_attempt_at=rt.now(), error=None)
-        )
-    rt.wake.set()
-    return len(chosen)
-
-
-def _of_sites(session: Session, viewer: Viewer, slug: str | None) -> ColumnElement[bool]:
-    """The condition that an endpoint is of a site: of the one named, or of any that is seen."""
-    if slug:
-        site = site_by_slug(session, slug, viewer)
-        if site is None:
-            raise NotFound(f"there is no site {slug!r}")
-        return Endpoint.site_id == site.id
-    return true() if viewer.site_ids is None else Endpoint.site_id.in_(viewer.site_ids)
-
-
-def _lease(rt: Runtime) -> list[Parcel]:
+def _lease(rt: Runtime, flight: Flight) -> list[Parcel]:
     """Take what is due for one attempt: the attempt counts before it is made."""
-    now = rt.now()
     with rt.sessions.read() as session:  # most of the time there is nothing: take no lock
-        if (
-            session.scalar(select(Delivery.id).where(Delivery.next_attempt_at <= now).limit(1))
-            is None
-        ):
-            return []
+        now = rt.clock(session)
+        ready = session.execute(_ready(now)).tuples().all()
+    room = {id: _room(failures) - flight.of(id) for id, failures in ready}
+    room = {id: most for id, most in room.items() if most > 0}
+    if not room:
+        return []
     until = now + timedelta(seconds=rt.settings.delivery_timeout_s) + LEASE_BEYOND_TIMEOUT
+    parcels = []
     with rt.sessions.write() as session:
-        due = session.scalars(
-            select(Delivery)
-            .where(Delivery.next_attempt_at <= now)
-            .order_by(Delivery.next_attempt_at, Delivery.id)
-            .limit(BATCH)
-            .options(joinedload(Delivery.endpoint, innerjoin=True))
-            .with_for_update(of=Delivery, skip_locked=True)
-        ).all()
-        for delivery in due:
-            delivery.attempts += 1
-            delivery.next_attempt_at = until
-            delivery.first_attempt_at = delivery.first_attempt_at or now
-        return [
-            Parcel(
-                id=delivery.id,
-                url=delivery.endpoint.url,
-                secret=delivery.endpoint.secret,
-                webhook_id=webhook_id(delivery.decision_id),
-                body=render(session, session.get_one(DecisionRow, delivery.decision_id)),
-                attempts=delivery.attempts,
-            )
-            for delivery in due
-        ]
+        for endpoint_id, most in room.items():
+            endpoint = session.get_one(Endpoint, endpoint_id)
+            if endpoint.failures >= BREAK_AFTER:  # one tries whether it is back, no other does
+                endpoint.paused_until = until
+            for delivery in session.scalars(_due(endpoint_id, now).limit(most)):
+                delivery.attempts += 1
+                delivery.next_attempt_at = until
+                delivery.first_attempt_at = delivery.first_attempt_at or now
+                parcels.append(
+                    Parcel(
+                        id=delivery.id,
+                        endpoint_id=endpoint_id,
+                        url=endpoint.url,
+                        secret=endpoint.secret,
+                        webhook_id=webhook_id(delivery.decision_id),
+                        body=render(session, session.get_one(DecisionRow, delivery.decision_id)),
+                        attempts=delivery.attempts,
+                        request_id=delivery.request_id,
+                    )
+                )
+    return parcels
+
+
+def _ready(now: datetime) -> Select[int, int]:
+    """Endpoints that are owed something now and are not paused, with their failures."""
+    owed = exists().where(Delivery.endpoint_id == Endpoint.id, Delivery.next_attempt_at <= now)
+    awake = or_(Endpoint.paused_until.is_(None), Endpoint.paused_until <= now)
+    return select(Endpoint.id, Endpoint.failures).where(owed, awake)
+
+
+def _room(failures: int) -> int:
+    return PER_ENDPOINT if failures < BREAK_AFTER else 1
+
+
+def _due(endpoint_id: int, now: datetime) -> Select[Delivery]:
+    """What an endpoint is owed, the oldest first; of one comment only the earliest."""
+    earlier = aliased(Delivery)
+    overtakes = exists().where(
+        earlier.endpoint_id == Delivery.endpoint_id,
+        earlier.comment_id == Delivery.comment_id,
+        earlier.status == "pending",
+        earlier.id < Delivery.id,
+    )
+    return (
+        select(Delivery)
+        .where(Delivery.endpoint_id == endpoint_id, Delivery.next_attempt_at <= now, ~overtakes)
+        .order_by(Delivery.next_attempt_at, Delivery.id)
+        .with_for_update(of=Delivery, skip_locked=True)
+    )
 
 
 def _send(rt: Runtime, parcel: Parcel) -> Answered | str:
     """The site's answer, or why there was none."""
     headers = sign(parcel.secret, parcel.webhook_id, rt.now(), parcel.body)
     headers |= {"Content-Type": "application/json", "User-Agent": "Copydesk"}
+    if parcel.request_id:
+        headers["X-Request-Id"] = parcel.request_id
     try:
-        return rt.post(parcel.url, parcel.body, headers, rt.settings.delivery_timeout_s)
+        answered = rt.post(parcel.url, parcel.body, headers, rt.settings.delivery_timeout_s)
+        metrics.ATTEMPTS.labels(f"{answered.status // 100}xx").inc()
+        return answered
     except Exception as error:  # whatever went wrong, the row says when to try again
+        metrics.ATTEMPTS.labels("no answer").inc()
         log.warning("delivery %s failed: %s", parcel.id, type(error).__name__)
         return f"{type(error).__name__}: {error}"[:500]
 
 
 def _note(rt: Runtime, parcel: Parcel, outcome: Answered | str) -> None:
-    now = rt.now()
+    answered = outcome if isinstance(outcome, Answered) else None
     with rt.sessions.write() as session:
+        now = rt.clock(session)
+        # Locked, because attempts that fail at once must all be counted.
+        endpoint = session.get_one(Endpoint, parcel.endpoint_id, with_for_update=True)
         delivery = session.get_one(Delivery, parcel.id)
-        delivery.answered = outcome.status if isinstance(outcome, Answered) else None
+        delivery.answered = answered.status if answered else None
         delivery.error = outcome if isinstance(outcome, str) else None
-        if isinstance(outcome, Answered) and 200 <= outcome.status < 300:
-            delivery.status, delivery.next_attempt_at, delivery.delivered_at = (
-                "delivered",
-                None,
-                now,
-            )
-        elif isinstance(outcome, Answered) and outcome.status == 410:
-            _disable(session, delivery.endpoint_id, "answered 410 Gone", now)
-        else:
-            asked = outcome.retry_after if isinstance(outcome, Answered) else None
-            wait = retry_wait(parcel.attempts, asked, now)
-            delivery.status = "dead" if wait is None else "pending"
-            delivery.next_attempt_at = None if wait is None else now + wait
+        if answered and 200 <= answered.status < 300:
+            delivery.status, delivery.next_attempt_at = "delivered", None
+            delivery.delivered_at = now
+            decided_at = session.get_one(DecisionRow, delivery.decision_id).decided_at
+            metrics.LAG.observe((now - decided_at).total_seconds())
+            if endpoint.failures:
+                endpoint.failures, endpoint.failing_since, endpoint.paused_until = 0, None, None
+            return
+        if answered and answered.status == 410:
+            _disable(session, endpoint, "answered 410 Gone", now)
+            return
+        asked = answered.retry_after if answered else None
+        wait = retry_wait(parcel.attempts, asked, now)
+        delivery.status = "dead" if wait is None else "pending"
+        delivery.next_attempt_at = None if wait is None else now + wait
+        _count_failure(session, endpoint, _asked_for(asked, now), now)
 
 
-def _disable(session: Session, endpoint_id: int, why: str, now: datetime) -> None:
-    endpoint = session.get_one(Endpoint, endpoint_id)
+def _count_failure(session: Session, endpoint: Endpoint, asked: timedelta, now: datetime) -> None:
+    """Pause an endpoint that fails again and again, and disable one that does so for days."""
+    endpoint.failures += 1
+    endpoint.failing_since = endpoint.failing_since or now
+    if now - endpoint.failing_since >= DISABLE_AFTER:
+        since = f"{endpoint.failing_since:%d %B %Y, %H:%M} UTC"
+        _disable(session, endpoint, f"has answered nothing right since {since}", now)
+    elif endpoint.failures >= BREAK_AFTER or asked:
+        longer = min(endpoint.failures - BREAK_AFTER, 10)  # beyond that it is the longest anyway
+        pause = min(PAUSE * 2**longer, PAUSE_MOST) if longer >= 0 else timedelta()
+        endpoint.paused_until = now + max(pause, min(asked, RETRY_AFTER_MOST))
+
+
+def _disable(session: Session, endpoint: Endpoint, why: str, now: datetime) -> None:
     endpoint.disabled_at, endpoint.disabled_why = now, why
+    session.flush()
     session.execute(
         update(Delivery)
-        .where(Delivery.endpoint_id == endpoint_id, Delivery.status == "pending")
+        .where(Delivery.endpoint_id == endpoint.id, Delivery.status == "pending")
         .values(status="withheld", next_attempt_at=None)
     )
-    log.error("endpoint %s was disabled: it %s", endpoint_id, why)
+    metrics.DISABLED.inc()
+    log.error("endpoint %s was disabled: it %s", endpoint.id, why)
 
 
 def _asked_for(retry_after: str | None, now: datetime) -> timedelta:

@@ -50,6 +50,10 @@ class Stale(ModerationError):
     pass
 
 
+class Overloaded(ModerationError):
+    """More has come than was decided for so long that no more is taken."""
+
+
 class Forbidden(ModerationError):
     pass
 

@@ -52,6 +52,8 @@ def add_site(
     if not SLUG.fullmatch(slug):
         raise Invalid(("#/slug", f"{slug!r}: use 1 to 63 lower-case letters, digits and dashes"))
     name = _name(name)
+    if callback:
+        _refuse_address(rt, callback)
     now = rt.now()
     try:
         with rt.sessions.write() as session:
@@ -124,6 +126,7 @@ def add_endpoint(
     rt: Runtime, slug: str, url: str, events: Iterable[str], *, viewer: Viewer = OPERATOR
 ) -> dict[str, Any]:
     """Register where events go; empty `events` means all. Raises Invalid, NotFound."""
+    _refuse_address(rt, url)
     with rt.sessions.write() as session:
         return _add_endpoint(rt, session, _site(session, viewer, slug).id, url, tuple(events))
 
@@ -141,6 +144,7 @@ def switch_endpoint(
             raise NotFound(f"there is no endpoint {endpoint_id}")
         endpoint.disabled_at = None if on else now
         endpoint.disabled_why = None if on else "switched off by an admin"
+        endpoint.failures, endpoint.failing_since, endpoint.paused_until = 0, None, None
         was, becomes = ("withheld", "pending") if on else ("pending", "withheld")
         session.execute(
             update(Delivery)
@@ -208,15 +212,12 @@ def _add_endpoint(
     events: tuple[str, ...],
     secret: str | None = None,
 ) -> dict[str, Any]:
-    url = url.strip()
-    if not _is_web_address(url):
-        raise Invalid(("#/url", f"{url!r} is not an http or https address"))
     unknown = [event for event in events if event not in EVENT_TYPES]
     if unknown:
         raise Invalid(("#/events", f"{unknown[0]!r} is not one of {', '.join(EVENT_TYPES)}"))
     endpoint = Endpoint(
         site_id=site_id,
-        url=url,
+        url=url.strip(),
         events=list(events),
         secret=secret or new_secret(),
         created_at=rt.now(),
@@ -224,6 +225,17 @@ def _add_endpoint(
     session.add(endpoint)
     session.flush()
     return {"id": endpoint.id, "url": endpoint.url, "secret": endpoint.secret}
+
+
+def _refuse_address(rt: Runtime, url: str) -> None:
+    """Raise Invalid for what is no address, or one that nothing may be sent to.
+
+    Outside any transaction: to look a name up may take seconds.
+    """
+    if not _is_web_address(url.strip()):
+        raise Invalid(("#/url", f"{url.strip()!r} is not an http or https address"))
+    if why := rt.post.refusal(url.strip()):
+        raise Invalid(("#/url", why))
 
 
 def _is_web_address(url: str) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from moderation.core.policy import DEFAULT, dump, parse
 from moderation.desk.policyform import to_document, to_fields
 from moderation.flows import access, sites
-from moderation.store.tables import Delivery, PolicyVersion
+from moderation.store.tables import Delivery, Endpoint, PolicyVersion
 from tests.builders import FRIENDLY, INSULT, submitted
 from tests.core.test_policy import documents
 from tests.desk.conftest import PASSWORD, text_of
@@ -240,3 +240,24 @@ def test_an_admin_can_not_lock_themselves_out(chief, rt) -> None:
 
 def test_a_session_without_a_site_shows_what_to_do(chief) -> None:
     assert "No site yet." in text_of(chief.get("/settings"))
+
+
+def test_the_site_says_which_endpoint_hears_nothing(chief, rt, site) -> None:
+    sites.add_endpoint(rt, "daily", "http://127.0.0.1:9/events", [])
+    with rt.sessions.write() as session:
+        endpoint = session.scalars(select(Endpoint)).one()
+        endpoint.failures, endpoint.failing_since, endpoint.paused_until = 7, rt.now(), rt.now()
+
+    page = text_of(chief.get("/settings/sites/daily"))
+
+    assert "failing" in page and "Nothing arrived since" in page and "Tried again at" in page
+
+
+def test_an_address_in_a_private_network_is_refused_with_the_setting_that_allows_it(
+    chief, site
+) -> None:
+    page = chief.post(
+        "/settings/sites/daily", do="add_endpoint", url="http://169.254.169.254/latest"
+    )
+
+    assert "169.254.169.254" in page.text and "DELIVERY_NETWORKS" in page.text

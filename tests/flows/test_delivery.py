@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from moderation.flows import delivery, review, sites
+from moderation.flows import delivery_log, review, sites
 from moderation.flows.delivery import SCHEDULE, deliver_due, retry_wait
 from moderation.store.tables import Delivery, Endpoint
 from moderation.worker import Worker
@@ -34,6 +34,7 @@ def rows(rt) -> list[Delivery]:
 def hasten(rt) -> None:
     """Make what waits for its next attempt due, as if the wait had passed."""
     with rt.sessions.write() as session:
+        session.execute(update(Endpoint).values(paused_until=None))
         session.execute(
             update(Delivery).where(Delivery.status == "pending").values(next_attempt_at=rt.now())
         )
@@ -171,7 +172,7 @@ def test_after_the_last_try_it_is_dead_and_can_be_replayed(site, rt, receiver, s
     assert [row.status for row in rows(rt)] == ["dead"]
 
     receiver.answer = lambda count: (200, {})
-    assert delivery.replay(rt, site="daily", failed=True) == 1
+    assert delivery_log.replay(rt, site="daily", failed=True) == 1
     deliver_due(rt, senders)
 
     assert [row.status for row in rows(rt)] == ["delivered"]

@@ -1,0 +1,107 @@
+"""The log of deliveries, read by people, and what of it is sent again."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, select, true, update
+from sqlalchemy.orm import Session, joinedload
+
+from moderation.core.viewer import OPERATOR, Viewer
+from moderation.flows.errors import NotFound
+from moderation.flows.runtime import Runtime
+from moderation.store.sites import site_by_slug
+from moderation.store.tables import ID_MOST, DecisionRow, Delivery, Endpoint
+
+STATUSES = ("pending", "delivered", "dead", "withheld")
+
+
+def listed(
+    rt: Runtime,
+    *,
+    site: str | None = None,
+    status: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+    viewer: Viewer = OPERATOR,
+) -> Sequence[Delivery]:
+    """Deliveries of the sites a viewer sees, newest first, with their endpoints.
+
+    before  only those with a smaller number: where the page before has ended
+
+    Raises NotFound where there is no such site for the viewer.
+    """
+    with rt.sessions.read() as session:
+        query = (
+            select(Delivery)
+            .join(Delivery.endpoint)
+            .where(_of_sites(session, viewer, site))
+            .options(joinedload(Delivery.endpoint))
+            .order_by(Delivery.id.desc())
+            .limit(limit)
+        )
+        if status:
+            if status not in STATUSES:
+                return []
+            query = query.where(Delivery.status == status)
+        if before is not None:
+            query = query.where(Delivery.id < min(before, ID_MOST))
+        return session.scalars(query).all()
+
+
+def replay(
+    rt: Runtime,
+    *,
+    ids: Sequence[int] = (),
+    site: str | None = None,
+    failed: bool = False,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    viewer: Viewer = OPERATOR,
+) -> int:
+    """Make deliveries due again: those named, or a site's, or those of a time.
+
+    failed        only those that did not arrive
+    since, until  only those of decisions made from the one on and before the other
+
+    Returns how many. Raises NotFound where a named one, or the site, does not exist for
+    the viewer. An endpoint that is disabled must be enabled first; its deliveries are
+    left alone.
+    """
+    with rt.sessions.write() as session:
+        mine = select(Delivery.id).join(Delivery.endpoint).where(_of_sites(session, viewer, site))
+        query = mine.where(Endpoint.disabled_at.is_(None))
+        if ids:
+            asked = [id for id in ids if 0 < id <= ID_MOST]
+            unknown = set(ids) - set(session.scalars(mine.where(Delivery.id.in_(asked))))
+            if unknown:
+                raise NotFound(f"there is no delivery {min(unknown)}")
+            query = query.where(Delivery.id.in_(asked))
+        if failed:
+            query = query.where(Delivery.status.in_(("dead", "withheld")))
+        if since or until:
+            query = query.join(DecisionRow, Delivery.decision_id == DecisionRow.id)
+            query = query.where(
+                DecisionRow.decided_at >= since if since else true(),
+                DecisionRow.decided_at < until if until else true(),
+            )
+        chosen = list(session.scalars(query))
+        # Whoever asks for them now wants them tried now, paused or not.
+        theirs = select(Delivery.endpoint_id).where(Delivery.id.in_(chosen))
+        session.execute(update(Endpoint).where(Endpoint.id.in_(theirs)).values(paused_until=None))
+        session.execute(
+            update(Delivery)
+            .where(Delivery.id.in_(chosen))
+            .values(status="pending", attempts=0, next_attempt_at=rt.now(), error=None)
+        )
+    rt.wake.set()
+    return len(chosen)
+
+
+def _of_sites(session: Session, viewer: Viewer, slug: str | None) -> ColumnElement[bool]:
+    """The condition that an endpoint is of a site: of the one named, or of any that is seen."""
+    if slug:
+        site = site_by_slug(session, slug, viewer)
+        if site is None:
+            raise NotFound(f"there is no site {slug!r}")
+        return Endpoint.site_id == site.id
+    return true() if viewer.site_ids is None else Endpoint.site_id.in_(viewer.site_ids)

@@ -1,0 +1,183 @@
+"""Endpoints are kept apart: one that is slow, dead or gone takes no one else's turn."""
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from moderation.flows import delivery_log, sites
+from moderation.flows.delivery import (
+    BREAK_AFTER,
+    PER_ENDPOINT,
+    Flight,
+    begin_due,
+    deliver_due,
+)
+from moderation.store.tables import Delivery, Endpoint
+from moderation.worker import Worker
+from tests.builders import FRIENDLY, INSULT, submitted
+from tests.conftest import with_settings
+from tests.receiver import Receiver, serve, until
+
+
+@pytest.fixture
+def endpoint(site, rt):
+    """Makes endpoints of the site; gives what each hears."""
+    servers = []
+
+    def make() -> Receiver:
+        found = Receiver()
+        servers.append(serve(found))
+        found.secret = sites.add_endpoint(rt, "daily", found.url, [])["secret"]
+        return found
+
+    yield make
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def post(site, count: int) -> None:
+    for number in range(count):
+        site.post(submitted(id=f"c-{number}", body=FRIENDLY))
+
+
+def state(rt) -> Endpoint:
+    with rt.sessions.read() as session:
+        return session.scalars(select(Endpoint).order_by(Endpoint.id)).first()
+
+
+def hasten(rt, *, also_paused: bool = False) -> None:
+    with rt.sessions.write() as session:
+        session.execute(
+            update(Delivery).where(Delivery.status == "pending").values(next_attempt_at=rt.now())
+        )
+        if also_paused:
+            session.execute(update(Endpoint).values(paused_until=None))
+
+
+def test_a_slow_endpoint_does_not_slow_another(site, rt, endpoint) -> None:
+    slow, quick = endpoint(), endpoint()
+    hang = threading.Event()
+
+    def hold(count: int) -> tuple[int, dict[str, str]]:
+        hang.wait(20)
+        return 200, {}
+
+    slow.answer = hold
+    worker = Worker(rt)
+    worker.start()
+    post(site, 3 * PER_ENDPOINT)
+    until(lambda: len(quick.events) == 3 * PER_ENDPOINT, "the quick endpoint's events", 15)
+    assert len(slow.ids) <= PER_ENDPOINT, "more attempts at once than an endpoint may have"
+    hang.set()
+    until(lambda: len(slow.events) == 3 * PER_ENDPOINT, "the slow endpoint's events", 20)
+    worker.stop()
+
+
+def test_of_a_comment_the_earlier_event_goes_first(site, rt, endpoint, senders, admin) -> None:
+    receiver = endpoint()
+    receiver.answer = lambda count: (500 if count == 1 else 200, {})
+    site.post(submitted(body=INSULT))
+    deliver_due(rt, senders)
+    site.post(submitted(body=FRIENDLY))  # an edit: a second decision, while the first waits
+    assert deliver_due(rt, senders) == 0
+    hasten(rt)
+    deliver_due(rt, senders)
+    deliver_due(rt, senders)
+    assert [event["data"]["seq"] for event in receiver.events] == [1, 1, 2]
+
+
+def test_an_endpoint_that_fails_again_and_again_is_paused(site, rt, endpoint, senders) -> None:
+    receiver = endpoint()
+    receiver.answer = lambda count: (500, {})
+    post(site, 40)
+    while state(rt).failures < BREAK_AFTER:
+        assert deliver_due(rt, senders)
+    tried = len(receiver.ids)
+    assert tried < BREAK_AFTER + PER_ENDPOINT
+    assert deliver_due(rt, senders) == 0
+    assert state(rt).failing_since and state(rt).paused_until > rt.now()
+
+    later = with_settings(rt, now=lambda: rt.now() + timedelta(minutes=15))
+    assert deliver_due(later, senders) == 1, "after the pause one tries, no more"
+    assert deliver_due(later, senders) == 0
+
+    receiver.answer = lambda count: (200, {})
+    hasten(rt, also_paused=True)
+    assert deliver_due(rt, senders) == 1
+    assert (state(rt).failures, state(rt).failing_since, state(rt).paused_until) == (0, None, None)
+    while deliver_due(rt, senders):
+        pass
+    assert len(set(receiver.ids)) == 40
+
+
+def test_one_tries_for_all_workers_after_a_pause(site, rt, endpoint, senders) -> None:
+    receiver = endpoint()
+    post(site, 4)
+    with rt.sessions.write() as session:
+        session.execute(update(Endpoint).values(failures=BREAK_AFTER))
+    hang = threading.Event()
+
+    def hold(count: int) -> tuple[int, dict[str, str]]:
+        hang.wait(20)
+        return 200, {}
+
+    receiver.answer = hold
+    begun = [one for _ in range(3) for one in begin_due(rt, senders, Flight())]
+    assert len(begun) == 1
+    hang.set()
+    begun[0].result(20)
+
+
+def test_retry_after_pauses_the_endpoint_not_the_one_event(site, rt, endpoint, senders) -> None:
+    receiver = endpoint()
+    receiver.answer = lambda count: (429, {"Retry-After": "120"})
+    site.post(submitted(id="c-1"))
+    deliver_due(rt, senders)
+    site.post(submitted(id="c-2"))
+    assert deliver_due(rt, senders) == 0
+    assert state(rt).paused_until > rt.now() + timedelta(seconds=100)
+
+
+def test_one_that_fails_for_days_is_disabled_and_keeps_what_it_is_owed(
+    site, rt, endpoint, senders, caplog
+) -> None:
+    receiver = endpoint()
+    receiver.answer = lambda count: (500, {})
+    post(site, 2)
+    with rt.sessions.write() as session:
+        long_ago = rt.now() - timedelta(days=5, minutes=1)
+        session.execute(update(Endpoint).values(failures=9, failing_since=long_ago))
+    deliver_due(rt, senders)
+    assert state(rt).disabled_at and "nothing right since" in state(rt).disabled_why
+    assert "was disabled" in caplog.text
+    with rt.sessions.read() as session:
+        assert set(session.scalars(select(Delivery.status))) == {"withheld"}
+
+    receiver.answer = lambda count: (200, {})
+    sites.switch_endpoint(rt, "daily", state(rt).id, on=True)
+    assert state(rt).failures == 0
+    while deliver_due(rt, senders):
+        pass
+    assert len(set(receiver.ids)) == 2
+
+
+def test_a_range_of_time_is_sent_again(site, rt, endpoint, senders) -> None:
+    receiver = endpoint()
+    post(site, 3)
+    while deliver_due(rt, senders):
+        pass
+    middle = rt.now()
+    time.sleep(0.01)
+    site.post(submitted(id="c-later"))
+    deliver_due(rt, senders)
+    assert len(receiver.ids) == 4
+
+    assert delivery_log.replay(rt, since=middle) == 1
+    assert delivery_log.replay(rt, site="daily", until=middle) == 3
+    while deliver_due(rt, senders):
+        pass
+    assert len(receiver.ids) == 8 and len(set(receiver.ids)) == 4
