@@ -1,12 +1,14 @@
-"""`flask db`: bring the database to this version, or back."""
+"""`flask db`: bring the database to this version, check it, copy it and put a copy back."""
+
+from pathlib import Path
 
 import click
 from flask.cli import AppGroup
 
 from moderation.commands.console import as_command, json_option, runtime, show
-from moderation.store import migrating
+from moderation.store import keeping, migrating
 
-group = AppGroup("db", help="Bring the database to this version.")
+group = AppGroup("db", help="The database: its version, its soundness, its copies.")
 
 
 def database_url() -> str:
@@ -42,3 +44,54 @@ def downgrade(revision: str, as_json: bool) -> None:
 def current(as_json: bool) -> None:
     """Show at which revision the database is, and at which it should be."""
     show({"current": migrating.current(runtime().sessions), "head": migrating.head()}, as_json)
+
+
+@group.command("check")
+@json_option
+@as_command
+def check(as_json: bool) -> None:
+    """Tell whether the database is sound: its file, its references, and what it promises."""
+    found = keeping.faults(runtime().sessions)
+    if as_json:
+        show({"sound": not found, "faults": found}, as_json)
+    else:
+        for line in found or ["sound"]:
+            click.echo(line)
+    if found:
+        raise SystemExit(1)
+
+
+@group.command("backup")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@json_option
+@as_command
+def backup(file: Path, as_json: bool) -> None:
+    """Copy the SQLite database to FILE while the service runs; FILE appears whole, last."""
+    _only_sqlite("pg_dump --format=custom --file=FILE DATABASE")
+    try:
+        keeping.back_up(runtime().sessions, file)
+    except (OSError, keeping.Unsound) as error:
+        raise click.ClickException(str(error)) from None
+    show({"file": str(file), "bytes": file.stat().st_size}, as_json)
+
+
+@group.command("restore")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@as_command
+def restore(file: Path, yes: bool) -> None:
+    """Put the backup FILE in the place of the SQLite database. Stop the service first."""
+    _only_sqlite("pg_restore --clean --if-exists --dbname=DATABASE FILE")
+    if not yes:
+        click.confirm(f"Replace everything in {database_url()} by {file}?", abort=True)
+    try:
+        keeping.restore(runtime().sessions, file)
+    except keeping.Unsound as error:
+        raise click.ClickException(str(error)) from None
+    migrating.upgrade(database_url())
+    click.echo("restored, and brought to this version; what waited in it goes on")
+
+
+def _only_sqlite(instead: str) -> None:
+    if runtime().sessions.engine.dialect.name != "sqlite":
+        raise click.ClickException(f"PostgreSQL has tools for this: {instead}")

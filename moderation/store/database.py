@@ -9,9 +9,10 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from moderation.store.commits import CommitGroups
@@ -61,6 +62,18 @@ def open_database(url: str) -> Sessions:
         CommitGroups(engine).write if sqlite else writer.begin,
         sessionmaker(reader, expire_on_commit=False),
     )
+
+
+def clock(session: Session) -> datetime:
+    """Give the database's time: the one that all nodes share, however wrong their own is."""
+    if session.get_bind().dialect.name == "sqlite":
+        return datetime.fromisoformat(session.scalar(_SQLITE_TIME)).replace(tzinfo=UTC)
+    found: datetime = session.scalar(_POSTGRESQL_TIME)
+    return found.astimezone(UTC)
+
+
+_SQLITE_TIME = text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
+_POSTGRESQL_TIME = text("SELECT clock_timestamp()")
 
 
 def wal_is_safe(version: tuple[int, ...]) -> bool:

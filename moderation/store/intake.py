@@ -121,3 +121,9 @@ def history(
     within = {"author": author_id, "but": comment_id, "since": until - HISTORY, "until": until}
     rows = session.execute(_HISTORY, within)
     return tuple(Earlier(key, (until - received).total_seconds()) for key, received in rows)
+
+
+def duties(session: Session, most: int) -> int:
+    """Count revisions that still wait for a check, up to a number: it is asked in a hurry."""
+    some = select(Revision.id).where(Revision.due_at.is_not(None)).limit(most).subquery()
+    return session.scalar(select(func.count()).select_from(some)) or 0

@@ -15,6 +15,7 @@ from sqlalchemy import CursorResult, Executable, bindparam, insert, select, upda
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, joinedload
 
+from moderation import logs, metrics
 from moderation.core.comment import Status, Submission
 from moderation.core.decision import raised_by_report
 from moderation.store.tables import (
@@ -187,6 +188,7 @@ def record(session: Session, comment: Comment, entry: Entry) -> DecisionRow:
     open reports; what a policy publishes waits for a moderator while there are any.
     The answer is the row as it was stored, and no part of the session.
     """
+    metrics.DECISIONS.labels(entry.action, entry.by).inc()
     comment.seq += 1
     values = {name: getattr(entry, name) for name in Entry.__slots__ if name != "urgency"}
     values |= {"comment_id": comment.id, "revision": comment.revision, "seq": comment.seq}
@@ -289,6 +291,7 @@ def _owe_events(session: Session, comment: Comment, decision: DecisionRow) -> No
             "status": "pending" if endpoint.disabled_at is None else "withheld",
             "next_attempt_at": decision.decided_at if endpoint.disabled_at is None else None,
             "created_at": decision.decided_at,
+            "request_id": logs.request_id(),
         }
         for endpoint in session.execute(_ENDPOINTS, {"site_id": comment.site_id})
         if not endpoint.events or event in endpoint.events

@@ -110,6 +110,11 @@ class Endpoint(Base):
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
     disabled_why: Mapped[str | None]
+    failures: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """Attempts that failed since the last one that did not."""
+    failing_since: Mapped[datetime | None]
+    paused_until: Mapped[datetime | None]
+    """Until then nothing is tried."""
 
 
 class Person(Base):
@@ -212,12 +217,17 @@ class Comment(Base):
         Index("ix_comment_article_status", "article_id", "status", "id"),
         Index("ix_comment_author", "author_id", "id"),
         Index(
-            "ix_comment_queue",
-            "escalated",
-            "urgency",
+            "ix_comment_waiting",
+            "site_id",
             "waiting_since",
             sqlite_where=text("waiting_since IS NOT NULL"),
             postgresql_where=text("waiting_since IS NOT NULL"),
+        ),
+        Index(
+            "ix_comment_claimed",
+            "claimed_by",
+            sqlite_where=text("claimed_by IS NOT NULL"),
+            postgresql_where=text("claimed_by IS NOT NULL"),
         ),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -244,6 +254,17 @@ class Comment(Base):
     site: Mapped[Site] = relationship(lazy="raise_on_sql")
     article: Mapped[Article] = relationship(lazy="raise_on_sql")
     author: Mapped[Author] = relationship(lazy="raise_on_sql")
+
+
+Index(
+    "ix_comment_urgent",  # in the order of the queue, so that its first page is read, not sorted
+    Comment.escalated.desc(),
+    Comment.urgency.desc(),
+    Comment.waiting_since,
+    Comment.id,
+    sqlite_where=text("waiting_since IS NOT NULL"),
+    postgresql_where=text("waiting_since IS NOT NULL"),
+)
 
 
 class Revision(Base):
@@ -355,7 +376,8 @@ class Delivery(Base):
     __table_args__ = (
         UniqueConstraint("endpoint_id", "decision_id"),
         Index(
-            "ix_delivery_due",
+            "ix_delivery_owed",
+            "endpoint_id",
             "next_attempt_at",
             sqlite_where=text("next_attempt_at IS NOT NULL"),
             postgresql_where=text("next_attempt_at IS NOT NULL"),
@@ -371,6 +393,8 @@ class Delivery(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     next_attempt_at: Mapped[datetime | None]
     """When it is due; moved ahead as a lease before each attempt."""
+    request_id: Mapped[str | None]
+    """Of the request that caused the decision, where one did."""
     first_attempt_at: Mapped[datetime | None]
     answered: Mapped[int | None]
     """The HTTP status of the last answer."""
