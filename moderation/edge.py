@@ -8,6 +8,7 @@ what is not stored, never a stack trace.
 
 import functools
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -17,6 +18,7 @@ from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError, TimeoutError
 from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
+from moderation import logs, metrics
 from moderation.core.viewer import Scope, Viewer
 from moderation.flows import access, errors
 from moderation.flows.runtime import Runtime
@@ -29,6 +31,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 csrf = CSRFProtect()
 COOKIE = "copydesk_session"
 RETRY_AFTER_S = 5
+OVERLOADED_AFTER_S = 30
 
 PROBLEMS: Mapping[type[errors.ModerationError], tuple[int, str]] = {
     errors.NotFound: (404, "not-found"),
@@ -40,6 +43,7 @@ PROBLEMS: Mapping[type[errors.ModerationError], tuple[int, str]] = {
     errors.Stale: (412, "stale"),
     errors.Invalid: (422, "invalid"),
     errors.Forbidden: (403, "forbidden"),
+    errors.Overloaded: (503, "overloaded"),
 }
 """Each refusal's status and the last part of its problem type."""
 
@@ -77,7 +81,8 @@ def problem_of(error: errors.ModerationError) -> Response:
     pointers = None
     if isinstance(error, errors.Invalid):
         pointers = [{"pointer": pointer, "detail": why} for pointer, why in error.errors]
-    return problem(status, str(error), kind=kind, pointers=pointers)
+    later = {"Retry-After": str(OVERLOADED_AFTER_S)} if status == 503 else None
+    return problem(status, str(error), kind=kind, pointers=pointers, headers=later)
 
 
 def unauthorized(detail: str = "the request is not signed by this site") -> Response:
@@ -199,6 +204,30 @@ def current_login() -> access.LoggedIn | None:
 def bearer_token() -> str | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def begin_request() -> None:
+    """Give the request its id and its time."""
+    g.began = time.perf_counter()
+    g.request_id = logs.begin(request.headers.get("X-Request-Id"))
+
+
+def end_request(response: Response) -> Response:
+    """Count the request, log it, and tell its id."""
+    if "began" not in g:
+        return response
+    took = time.perf_counter() - g.began
+    route = request.url_rule.rule if request.url_rule else "none"
+    metrics.REQUESTS.labels(request.method, route, response.status_code).observe(took)
+    response.headers["X-Request-Id"] = g.request_id
+    fields = {
+        "method": request.method,
+        "route": route,
+        "status": response.status_code,
+        "ms": round(took * 1000, 1),
+    }
+    log.info("request", extra={"fields": fields})
+    return response
 
 
 def add_security_headers(response: Response) -> Response:

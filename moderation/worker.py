@@ -1,16 +1,17 @@
-"""The worker: one thread that finishes what requests left, and tells the sites.
+"""The worker: finishes what requests left, and tells the sites; each in a thread of its own.
 
-The queue and the outbox are rows, so the loop holds no state: any number of workers may
+The queue and the outbox are rows, so the loops hold no state: any number of workers may
 run, in web processes or on their own, and one that is killed has lost nothing.
 """
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from moderation.flows.delivery import SENDERS, deliver_due
+from moderation.flows.delivery import SENDERS, Flight, begin_due
+from moderation.flows.late import complete_due
 from moderation.flows.runtime import Runtime
-from moderation.flows.screening import complete_due
 
 log = logging.getLogger(__name__)
 
@@ -19,29 +20,49 @@ POLL_S = 0.5
 AFTER_ERROR_S = 2.0
 
 
-class Worker(threading.Thread):
-    """Runs until `stop`; outlives every error, for the database may come back."""
+class Worker:
+    """Runs from `start` to `stop`; outlives every error, for the database may come back."""
 
     def __init__(self, rt: Runtime) -> None:
-        super().__init__(name="worker", daemon=True)
         self._rt = rt
         self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=loop, name=name, daemon=True)
+            for name, loop in (("screening", self._screen), ("delivery", self._deliver))
+        ]
 
-    def run(self) -> None:
-        with ThreadPoolExecutor(SENDERS, thread_name_prefix="send") as senders:
-            while not self._stopping.is_set():
-                try:
-                    self._rt.wake.clear()
-                    worked = complete_due(self._rt) + deliver_due(self._rt, senders)
-                except Exception:
-                    log.exception("the worker failed; it goes on in %s s", AFTER_ERROR_S)
-                    self._stopping.wait(AFTER_ERROR_S)
-                else:
-                    if not worked:
-                        self._rt.wake.wait(POLL_S)
+    def start(self) -> None:
+        """Begin; returns at once."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, timeout_s: float = 20.0) -> None:
         """Finish what is in hand, then end."""
         self._stopping.set()
         self._rt.wake.set()
-        self.join(timeout_s)
+        for thread in self._threads:
+            thread.join(timeout_s)
+
+    def is_alive(self) -> bool:
+        """Tell whether all of it runs."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    def _screen(self) -> None:
+        self._repeat(lambda: complete_due(self._rt))
+
+    def _deliver(self) -> None:
+        flight = Flight()
+        with ThreadPoolExecutor(SENDERS, thread_name_prefix="send") as senders:
+            self._repeat(lambda: len(begin_due(self._rt, senders, flight)))
+
+    def _repeat(self, work: Callable[[], int]) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._rt.wake.clear()
+                worked = work()
+            except Exception:
+                log.exception("the worker failed; it goes on in %s s", AFTER_ERROR_S)
+                self._stopping.wait(AFTER_ERROR_S)
+            else:
+                if not worked:
+                    self._rt.wake.wait(POLL_S)

@@ -19,6 +19,7 @@ def flask(tmp_path: Path):
         "FLASK_APP": "wsgi",
         "INSTANCE_DIR": str(tmp_path / "instance"),
         "TOXICITY_MODEL": "bundled",
+        "DELIVERY_NETWORKS": "127.0.0.0/8",
     }
 
     def run(*words: str, given: str | None = None, **more: str) -> subprocess.CompletedProcess[str]:

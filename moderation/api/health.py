@@ -1,17 +1,19 @@
 """Whether the process lives, whether it can do its work, and its figures."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from moderation import metrics
 from moderation.edge import everyone, runtime
 from moderation.flows.runtime import Runtime
 from moderation.store.migrating import current, head
-from moderation.store.tables import Comment, Delivery
+from moderation.store.tables import Comment, Delivery, Revision
 
 bp = Blueprint("health", __name__)
 
@@ -36,39 +38,29 @@ def readyz() -> Any:
 
 @bp.get("/metrics")
 @everyone
-def metrics() -> Response:
-    """Prometheus figures, read from the database: right under any number of processes."""
-    registry = CollectorRegistry()
-    registry.register(_FromDatabase(runtime()))
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+def metrics_() -> Response:
+    """Prometheus figures: counted by all processes of this machine, and read from the database."""
+    figures = metrics.rendered([_FromDatabase(runtime())])
+    return Response(figures, content_type=CONTENT_TYPE_LATEST)
 
 
 class _FromDatabase:
-    """Gauges of what is stored."""
+    """Gauges of what waits; each is read from an index of what waits, not from all that is."""
 
     def __init__(self, rt: Runtime) -> None:
         self._rt = rt
 
-    def collect(self) -> Any:
-        comments = GaugeMetricFamily("copydesk_comments", "Comments by status.", labels=["status"])
-        deliveries = GaugeMetricFamily(
-            "copydesk_deliveries", "Deliveries by status.", labels=["status"]
-        )
-        queue = GaugeMetricFamily("copydesk_queue", "Comments that wait for review.")
-        oldest = GaugeMetricFamily(
-            "copydesk_queue_oldest_seconds", "How long the oldest has waited for review."
-        )
-        with self._rt.sessions.read() as session:
-            for family, column in ((comments, Comment.status), (deliveries, Delivery.status)):
-                for status, count in session.execute(select(column, func.count()).group_by(column)):
-                    family.add_metric([status], count)
-            count, since = session.execute(
-                select(func.count(), func.min(Comment.waiting_since)).where(
-                    Comment.waiting_since.is_not(None)
-                )
-            ).one()
-        queue.add_metric([], count)
-        oldest.add_metric([], (self._rt.now() - since).total_seconds() if since else 0)
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        now = self._rt.now()
+        for name, what, column in WAITING:
+            with self._rt.sessions.read() as session:
+                query = select(func.count(), func.min(column)).where(column.is_not(None))
+                count, since = session.execute(query).one()
+            age = max((now - since).total_seconds(), 0) if since else 0
+            yield GaugeMetricFamily(f"copydesk_{name}", f"{what}: how many.", value=count)
+            yield GaugeMetricFamily(
+                f"copydesk_{name}_oldest_seconds", f"{what}: how long the oldest has.", value=age
+            )
         model = GaugeMetricFamily(
             "copydesk_model_info",
             "The model or list in force, by check.",
@@ -76,7 +68,14 @@ class _FromDatabase:
         )
         for check in self._rt.checks:
             model.add_metric([check.name, check.version], 1)
-        return [comments, deliveries, queue, oldest, model]
+        yield model
+
+
+WAITING = (
+    ("queue", "Comments that wait for a moderator", Comment.waiting_since),
+    ("unchecked", "Comments of which a check is still to be made", Revision.due_at),
+    ("undelivered", "Events that are still to be delivered", Delivery.next_attempt_at),
+)
 
 
 def _database_missing(rt: Runtime) -> str | None:

@@ -6,12 +6,13 @@ from flask import Response, jsonify, request
 from marshmallow import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from moderation import jsontext, shapes, wire
+from moderation import jsontext, metrics, shapes, wire
 from moderation.api.blueprint import Blueprint
 from moderation.core.comment import Submission
 from moderation.core.viewer import Scope, Viewer
 from moderation.edge import bearer_token, problem, runtime, sites_only, unauthorized
 from moderation.flows import access, screening
+from moderation.flows.conclude import Reply
 from moderation.flows.errors import Invalid
 from moderation.signing import SignatureMismatch, verify
 from moderation.store.intake import Webhook
@@ -80,6 +81,7 @@ def receive_webhook(site: str) -> Any:
     try:
         webhook_id = _verified_id(door, raw)
     except SignatureMismatch:
+        metrics.UNSIGNED.inc()
         return unauthorized()
     assert door is not None
     if request.mimetype != "application/json":
@@ -125,9 +127,7 @@ def _deadline_ms() -> int:
     return int(given)
 
 
-def _hand_over(
-    site_id: int, kind: str, data: Any, webhook: Webhook, deadline_ms: int
-) -> screening.Reply:
+def _hand_over(site_id: int, kind: str, data: Any, webhook: Webhook, deadline_ms: int) -> Reply:
     rt = runtime()
     if isinstance(data, Submission):
         return screening.submit(rt, site_id, data, webhook, deadline_ms)

@@ -5,14 +5,16 @@ import threading
 
 import click
 
+from moderation import metrics
 from moderation.checks.check import warm_up
 from moderation.commands.console import as_command, runtime
 from moderation.worker import Worker
 
 
 @click.command("worker")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Tell figures on this port.")
 @as_command
-def command() -> None:
+def command(metrics_port: int | None) -> None:
     """Finish late checks and send events until SIGTERM or Ctrl-C."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -21,6 +23,8 @@ def command() -> None:
     warm_up(rt.checks, rt.pool)
     worker = Worker(rt)
     worker.start()
+    if metrics_port:
+        metrics.serve(metrics_port)
     click.echo("worker: running; Ctrl-C stops it")
     stopping.wait()
     worker.stop()

@@ -7,7 +7,7 @@ changed by taking it back, or by someone who says which decision they have seen.
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from moderation.core.comment import Status
@@ -68,16 +68,15 @@ def claim(
 ) -> list[dict[str, Any]]:
     """The next items for this moderator, leased for `CLAIM`: first those already held."""
     now = rt.now()
-    free = or_(
-        Comment.claimed_until.is_(None),
-        Comment.claimed_until <= now,
-        Comment.claimed_by == viewer.actor,
-    )
-    mine_first = case((Comment.claimed_by == viewer.actor, 0), else_=1)
-    query = queue.waiting(viewer, site, section).where(free)
-    query = query.order_by(None).order_by(mine_first, *queue.MOST_URGENT_FIRST).limit(limit)
+    mine = Comment.claimed_by == viewer.actor
+    free = or_(Comment.claimed_until.is_(None), Comment.claimed_until <= now)
+    others = or_(Comment.claimed_by.is_(None), Comment.claimed_by != viewer.actor)
+    query = queue.waiting(viewer, site, section).with_for_update(of=Comment, skip_locked=True)
     with rt.sessions.write() as session:
-        taken = session.scalars(query.with_for_update(of=Comment, skip_locked=True)).all()
+        # Two reads, because no index could serve both at once.
+        taken = list(session.scalars(query.where(mine).limit(limit)))
+        if len(taken) < limit:
+            taken += session.scalars(query.where(free, others).limit(limit - len(taken)))
         for comment in taken:
             comment.claimed_by, comment.claimed_until = viewer.actor, now + CLAIM
         session.flush()

@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from sqlalchemy.orm import Session
 from ulid import ULID
 
 from moderation.checks.check import Check
-from moderation.sender import Answered
-from moderation.store.database import Sessions
+from moderation.sender import Sender
+from moderation.store.database import Sessions, clock
 
 
 class RuntimeSettings(Protocol):
@@ -34,10 +35,6 @@ class RuntimeSettings(Protocol):
     def session_idle_h(self) -> float: ...
 
 
-Post = Callable[[str, bytes, dict[str, str], float], Answered]
-"""(url, body, headers, timeout in seconds) → answer; raises OSError when there is none."""
-
-
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -47,15 +44,53 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{ULID()}"
 
 
+LEARNING = 0.1
+"""Share of the latest comment in what is known of how long a place is taken."""
+
+
+class Room:
+    """Places for comments to be scored at once while their sites wait. Safe to share."""
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._free = threading.Semaphore(places)
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._held_s = 0.0
+
+    def enter(self, patience_s: float) -> bool:
+        """Take a place, if one is to be had in time."""
+        if self._free.acquire(blocking=False):
+            return True
+        with self._lock:
+            if (self._waiting + 1) / self._places * self._held_s > patience_s:
+                return False
+            self._waiting += 1
+        try:
+            return self._free.acquire(timeout=max(patience_s, 0))
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def leave(self, held_s: float) -> None:
+        """Give a place back, and say how long it was taken."""
+        self._free.release()
+        with self._lock:
+            self._held_s += LEARNING * (held_s - self._held_s)
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     settings: RuntimeSettings
     sessions: Sessions
     checks: tuple[Check, ...]
-    post: Post
+    post: Sender
     pool: ThreadPoolExecutor
     """Where checks run, apart from the requests that wait for them."""
+    room: Room = field(default_factory=lambda: Room(12))
     now: Callable[[], datetime] = utc_now
+    clock: Callable[[Session], datetime] = clock
+    """The time by which work is leased: the database's, for the nodes' own may disagree."""
     new_id: Callable[[str], str] = new_id
     wake: threading.Event = field(default_factory=threading.Event)
     """Set when there is new work for the worker."""

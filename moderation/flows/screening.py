@@ -10,36 +10,32 @@ A process that dies in between leaves a revision that is due; the worker finishe
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from moderation import metrics
 from moderation.checks.check import run_checks
 from moderation.core.comment import (
-    Assessment,
     Comment,
     Context,
-    Format,
-    Missing,
-    Role,
     Status,
     Submission,
 )
-from moderation.core.decision import decide, raised_by_report, urgency
-from moderation.core.policy import Action, Policy
+from moderation.core.decision import raised_by_report
+from moderation.core.policy import Policy
+from moderation.flows.conclude import Reply, Task, conclude
 from moderation.flows.errors import Invalid, NotFound, Removed, WebhookReused
+from moderation.flows.pressure import affordable
 from moderation.flows.runtime import Runtime
 from moderation.store import intake, ledger, reading
 from moderation.store.intake import Webhook
 from moderation.store.policies import policy_in_force
 from moderation.store.tables import Comment as CommentRow
-from moderation.store.tables import DecisionRow, Report, Revision
+from moderation.store.tables import Report
 from moderation.text import content_key
-from moderation.wire import dump_assessment, dump_reason
 
 log = logging.getLogger(__name__)
 
@@ -47,36 +43,6 @@ Result = TypeVar("Result")
 
 GRACE = timedelta(seconds=5)
 """How long after its deadline a request still has its comment to itself."""
-LATE_BUDGET_MS = 30_000
-LEASE = timedelta(seconds=60)
-MAX_ATTEMPTS = 3
-"""Tries of the worker before a comment is left to a person."""
-BATCH = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What the site is answered: an HTTP status and the contract's body."""
-
-    status: int
-    body: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A revision to be decided, with all that the decision needs."""
-
-    comment_id: int
-    revision_id: int
-    number: int
-    attempts: int
-    """Of the worker, this one counted; 0 in a request."""
-    decision_seen: str | None
-    """The newest decision when the task was gathered; if it moved, someone was faster."""
-    comment: Comment
-    context: Context
-    policy: Policy
-    policy_version: int
 
 
 def submit(
@@ -85,20 +51,35 @@ def submit(
     """Store a comment, new or edited, and decide on it if the deadline allows.
 
     Answers 200 with the decision, or 202 where it follows by event. Raises Invalid
-    (too long), WebhookReused, Removed; then nothing is stored.
+    (too long), WebhookReused, Removed, Overloaded; then nothing is stored.
+
+    When more comes than can be scored, only the cheap checks run: the policy says what
+    is done without the others, and the worker makes up for them, the oldest first.
 
     deadline_ms  wall time from now; 0 stores only
     """
     started = time.monotonic()
-    admitted = _once(rt, lambda session: _admit(rt, session, site_id, given, webhook, deadline_ms))
-    if isinstance(admitted, Reply):
-        return admitted
     if deadline_ms <= 0:
+        stored = _stored(rt, site_id, given, webhook, deadline_ms)
         rt.wake.set()
-        return _standing(rt, admitted.comment_id)
-    left_ms = deadline_ms - (time.monotonic() - started) * 1000
-    assessment = run_checks(rt.checks, admitted.comment, max(left_ms, 0), rt.pool)
-    return _conclude(rt, admitted, assessment, webhook)
+        return stored if isinstance(stored, Reply) else _standing(rt, stored.comment_id)
+    with affordable(rt, deadline_ms) as most_ms:
+        admitted = _stored(rt, site_id, given, webhook, deadline_ms)
+        if isinstance(admitted, Reply):
+            return admitted
+        left_ms = max(deadline_ms - (time.monotonic() - started) * 1000, 0)
+        with metrics.timed("check"):
+            comment = admitted.comment
+            assessment = run_checks(rt.checks, comment, left_ms, rt.pool, most_ms=most_ms)
+        with metrics.timed("decide"):
+            return conclude(rt, admitted, assessment, webhook)
+
+
+def _stored(
+    rt: Runtime, site_id: int, given: Submission, webhook: Webhook, deadline_ms: float
+) -> Task | Reply:
+    with metrics.timed("store"):
+        return _once(rt, lambda session: _admit(rt, session, site_id, given, webhook, deadline_ms))
 
 
 def remove(rt: Runtime, site_id: int, comment_id: str, webhook: Webhook) -> Reply:
@@ -165,26 +146,6 @@ def report(
         return Reply(202 if standing is None else 200, body)
 
     return _once(rt, write)
-
-
-def complete_due(rt: Runtime) -> int:
-    """Screen what no request has finished; returns how many revisions were taken up.
-
-    The worker's part: comments stored without waiting, those whose process died, and
-    those decided with a score missing. What can't be scored stays with a moderator.
-    """
-    taken = _lease_due(rt)
-    for revision_id in taken:
-        with rt.sessions.read() as session:
-            revision = session.get_one(Revision, revision_id)
-            comment = session.get_one(CommentRow, revision.comment_id)
-            task = _gather(session, comment, revision)
-        if task.attempts > MAX_ATTEMPTS:
-            assessment = _given_up(rt)
-        else:
-            assessment = run_checks(rt.checks, task.comment, LATE_BUDGET_MS, rt.pool)
-        _conclude(rt, task, assessment)
-    return len(taken)
 
 
 def _admit(
@@ -254,131 +215,6 @@ def _nothing_new(session: Session, comment: CommentRow, webhook: Webhook, now: d
     standing = None if reading.is_pending(comment) else comment.decision_id
     intake.remember(session, comment.site_id, webhook, comment.id, comment.revision, standing, now)
     return Reply(202 if standing is None else 200, reading.standing_answer(session, comment))
-
-
-def _gather(session: Session, comment: CommentRow, revision: Revision) -> Task:
-    """The task of a revision that is on record."""
-    version, policy = policy_in_force(session, comment.site_id)
-    history = intake.history(session, revision.author_id, comment.id, revision.received_at)
-    return Task(
-        comment_id=comment.id,
-        revision_id=revision.id,
-        number=revision.number,
-        attempts=revision.attempts,
-        decision_seen=comment.decision_id,
-        comment=Comment(
-            body=revision.body,
-            format=Format(revision.format),
-            language=revision.language,
-            words=policy.words,
-            history=history,
-            acting_from=policy.acting_from(revision.section),
-        ),
-        context=Context(Role(revision.role), revision.section, revision.published_before),
-        policy=policy,
-        policy_version=version,
-    )
-
-
-def _conclude(
-    rt: Runtime,
-    task: Task,
-    assessment: Assessment,
-    webhook: Webhook | None = None,
-) -> Reply:
-    """Decide on what was assessed, record it, and answer.
-
-    If anything was decided meanwhile, by a person above all, or the comment was edited
-    or removed, that stands. A first decision is made whatever is missing; a later one
-    only once nothing is.
-    """
-    now = rt.now()
-    document = dump_assessment(assessment)
-    with rt.sessions.write() as session:
-        comment = ledger.lock_comment(session, task.comment_id, parts=False)
-        kept = ledger.keep_assessment(session, task.revision_id, document, now)
-        ledger.plan_retry(session, task.revision_id, _next_try(task, assessment, now))
-        first = comment.status == Status.PENDING
-        if _may_decide(session, comment, task) and (first or not assessment.missing):
-            gave_up = task.attempts > MAX_ATTEMPTS
-            entry = _entry(rt.new_id("dec"), task, assessment, kept, now, gave_up=gave_up)
-            decision = ledger.record(session, comment, entry)
-            if webhook is not None:
-                intake.answered_with(session, comment.site_id, webhook, decision.id)
-            body = task.comment.body
-            answer = reading.rendered(comment.external_id, task.number, decision, body, document)
-        else:
-            answer = reading.standing_answer(session, comment)
-    rt.wake.set()
-    return Reply(202 if answer["decision"] is None else 200, answer)
-
-
-def _entry(
-    id: str,
-    task: Task,
-    assessment: Assessment,
-    assessment_id: int,
-    now: datetime,
-    *,
-    gave_up: bool,
-) -> ledger.Entry:
-    verdict = decide(assessment, task.policy, task.context)
-    # What could never be scored is for a person, even where the policy would publish it.
-    action = max(verdict.action, Action.HOLD) if gave_up else verdict.action
-    return ledger.Entry(
-        id=id,
-        action=action.word,
-        by="policy",
-        decided_at=now,
-        policy_version=task.policy_version,
-        assessment_id=assessment_id,
-        reasons=[dump_reason(reason) for reason in verdict.reasons],
-        urgency=urgency((r.attribute, r.score) for r in verdict.reasons),
-    )
-
-
-def _may_decide(session: Session, comment: CommentRow, task: Task) -> bool:
-    """Whether the task is still about what stands, and no person has decided on it."""
-    if comment.revision != task.number or comment.decision_id != task.decision_seen:
-        return False
-    if comment.status in (Status.PENDING, Status.REMOVED):
-        return comment.status == Status.PENDING
-    return session.get_one(DecisionRow, comment.decision_id).by == "policy"
-
-
-def _next_try(task: Task, assessment: Assessment, now: datetime) -> datetime | None:
-    if not assessment.missing or task.attempts >= MAX_ATTEMPTS:
-        return None
-    return now + timedelta(seconds=10 * 4**task.attempts)
-
-
-def _lease_due(rt: Runtime) -> list[int]:
-    """Revisions that are due, each taken by one worker for a lease; attempts count up first."""
-    now = rt.now()
-    with rt.sessions.read() as session:  # most of the time there is nothing: take no lock
-        if session.scalar(select(Revision.id).where(Revision.due_at <= now).limit(1)) is None:
-            return []
-    with rt.sessions.write() as session:
-        due = session.scalars(
-            select(Revision)
-            .where(Revision.due_at <= now)
-            .order_by(Revision.due_at)
-            .limit(BATCH)
-            .with_for_update(skip_locked=True)
-        ).all()
-        for revision in due:
-            revision.due_at = now + LEASE
-            revision.attempts += 1
-        return [revision.id for revision in due]
-
-
-def _given_up(rt: Runtime) -> Assessment:
-    return Assessment(
-        missing={
-            check.name: Missing(check.name, f"gave up after {MAX_ATTEMPTS} attempts")
-            for check in rt.checks
-        }
-    )
 
 
 def _once(rt: Runtime, write: Callable[[Session], Result]) -> Result:

@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import Webhook
 from moderation.checks.check import Result
 from moderation.core.comment import Comment as CommentValue
 from moderation.flows import sites
-from moderation.flows.screening import complete_due
+from moderation.flows.late import complete_due
 from moderation.store.tables import (
     Comment,
     DecisionRow,

@@ -1,0 +1,105 @@
+"""What no request has finished is finished here, by the worker, the oldest first."""
+
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from moderation.checks.check import run_checks
+from moderation.core.comment import Assessment, Comment, Context, Format, Missing, Role
+from moderation.flows.conclude import MAX_ATTEMPTS, Task, conclude
+from moderation.flows.runtime import Runtime
+from moderation.store import intake
+from moderation.store.policies import policy_in_force
+from moderation.store.tables import Comment as CommentRow
+from moderation.store.tables import Revision
+
+LATE_BUDGET_MS = 30_000
+LEASE = timedelta(seconds=60)
+BATCH = 20
+
+
+def complete_due(rt: Runtime) -> int:
+    """Screen what no request has finished; returns how many revisions were taken up.
+
+    The worker's part: comments stored without waiting, those whose process died, and
+    those decided with a score missing. What can't be scored stays with a moderator.
+    """
+    taken = _lease_due(rt)
+    for revision_id in taken:
+        task = _begin(rt, revision_id)
+        if task is None:
+            continue
+        if task.attempts > MAX_ATTEMPTS:
+            assessment = _given_up(rt)
+        else:
+            assessment = run_checks(rt.checks, task.comment, LATE_BUDGET_MS, rt.pool)
+        conclude(rt, task, assessment)
+    return len(taken)
+
+
+def _lease_due(rt: Runtime) -> list[int]:
+    """Revisions that are due, each taken by one worker for a lease."""
+    with rt.sessions.read() as session:  # most of the time there is nothing: take no lock
+        now = rt.clock(session)
+        if session.scalar(select(Revision.id).where(Revision.due_at <= now).limit(1)) is None:
+            return []
+    with rt.sessions.write() as session:
+        due = session.scalars(
+            select(Revision)
+            .where(Revision.due_at <= now)
+            .order_by(Revision.due_at)
+            .limit(BATCH)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for revision in due:
+            revision.due_at = now + LEASE
+        return [revision.id for revision in due]
+
+
+def _begin(rt: Runtime, revision_id: int) -> Task | None:
+    """Count the attempt before it is made, and gather what it needs; None if it is done.
+
+    Not at the lease: a comment that kills its process would cost its neighbours an attempt.
+    """
+    with rt.sessions.write() as session:
+        revision = session.get_one(Revision, revision_id, with_for_update=True)
+        if revision.due_at is None:
+            return None
+        revision.attempts += 1
+        revision.due_at = rt.clock(session) + LEASE
+        comment = session.get_one(CommentRow, revision.comment_id)
+        return _gather(session, comment, revision)
+
+
+def _given_up(rt: Runtime) -> Assessment:
+    return Assessment(
+        missing={
+            check.name: Missing(check.name, f"gave up after {MAX_ATTEMPTS} attempts")
+            for check in rt.checks
+        }
+    )
+
+
+def _gather(session: Session, comment: CommentRow, revision: Revision) -> Task:
+    """The task of a revision that is on record."""
+    version, policy = policy_in_force(session, comment.site_id)
+    history = intake.history(session, revision.author_id, comment.id, revision.received_at)
+    return Task(
+        comment_id=comment.id,
+        revision_id=revision.id,
+        number=revision.number,
+        attempts=revision.attempts,
+        decision_seen=comment.decision_id,
+        comment=Comment(
+            body=revision.body,
+            format=Format(revision.format),
+            language=revision.language,
+            words=policy.words,
+            history=history,
+            acting_from=policy.acting_from(revision.section),
+        ),
+        context=Context(Role(revision.role), revision.section, revision.published_before),
+        policy=policy,
+        policy_version=version,
+    )
