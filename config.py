@@ -6,6 +6,7 @@ A wrong value stops the start with one line that names it.
 import os
 import secrets
 from dataclasses import dataclass, field, fields, replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,6 +55,11 @@ class Settings:
         f"One of {', '.join(MODELS)}, or the path of a checkpoint or a trained model.",
         "auto",
     )
+    exact: bool = _setting(
+        "EXACT",
+        "Run a Detoxify checkpoint as Detoxify does, several times as slow as the engine: 1 or 0.",
+        False,
+    )
     gate: bool = _setting(
         "GATE",
         "Decide what is far from every threshold by the model's first stage alone: 1 or 0.",
@@ -67,6 +73,11 @@ class Settings:
         0,
     )
     web_threads: int = _setting("WEB_THREADS", "Threads of a web process, 2 to 256.", 16)
+    embedded_worker: bool = _setting(
+        "EMBEDDED_WORKER",
+        "Finish late comments and tell sites from the web processes too: 1 or 0 (`flask worker`).",
+        True,
+    )
     base_url: str = _setting(
         "BASE_URL",
         "Where people and sites reach this service; http://127.0.0.1:PORT by default.",
@@ -75,11 +86,21 @@ class Settings:
     delivery_timeout_s: float = _setting(
         "DELIVERY_TIMEOUT_S", "Seconds to wait for a site's answer to an event, 1 to 60.", 15.0
     )
+    delivery_networks: str = _setting(
+        "DELIVERY_NETWORKS",
+        "Private networks in which sites may be told, such as 10.20.0.0/16, parted by commas.",
+        "",
+    )
     session_idle_h: float = _setting(
         "SESSION_IDLE_H", "Hours after which an unused login ends, 0.1 to 168.", 8.0
     )
     trusted_proxies: int = _setting(
         "TRUSTED_PROXIES", "Proxies in front whose X-Forwarded headers are believed, 0 to 5.", 0
+    )
+    log_format: str = _setting(
+        "LOG_FORMAT",
+        "Lines of the log: text (warnings, for people) or json (all, for machines).",
+        "text",
     )
     demo: bool = _setting("DEMO", "Serve the demo news site under /demo: 1 or 0.", True)
 
@@ -91,8 +112,18 @@ class Settings:
     def from_env(cls, environ: dict[str, str] | None = None) -> "Settings":
         """Read the environment, complete it, and check it.
 
-        Raises SettingError, naming the setting.
+        Raises SettingError, naming the setting. Also says where processes put their
+        figures for /metrics, which must be known before prometheus_client is imported.
         """
+        settings = cls._read(environ)
+        figures = os.environ.setdefault(
+            "PROMETHEUS_MULTIPROC_DIR", str(settings.instance_dir / "metrics")
+        )
+        Path(figures).mkdir(parents=True, exist_ok=True)
+        return settings
+
+    @classmethod
+    def _read(cls, environ: dict[str, str] | None) -> "Settings":
         environ = dict(os.environ) if environ is None else environ
         given = {
             f.name: _read(f.metadata["env"], environ[f.metadata["env"]], f.default)
@@ -143,6 +174,13 @@ def _check(settings: Settings) -> None:
     _in_range("TRUSTED_PROXIES", settings.trusted_proxies, 0, 5)
     if settings.database_url and not settings.database_url.startswith(("sqlite:", "postgresql")):
         raise SettingError("DATABASE_URL: must begin with sqlite: or postgresql:")
+    if settings.log_format not in ("text", "json"):
+        raise SettingError(f"LOG_FORMAT: {settings.log_format!r} is neither text nor json")
+    for network in filter(None, settings.delivery_networks.split(",")):
+        try:
+            ip_network(network.strip())
+        except ValueError as error:
+            raise SettingError(f"DELIVERY_NETWORKS: {error}") from None
     if settings.secret_key and len(settings.secret_key) < 16:
         raise SettingError("SECRET_KEY: must have at least 16 characters")
     if settings.base_url and urlsplit(settings.base_url).scheme not in ("http", "https"):

@@ -3,9 +3,13 @@
 import sys
 
 from config import SettingError, Settings
-from moderation.app import create_app
 
 try:
-    app = create_app(Settings.from_env())
+    settings = Settings.from_env()
 except SettingError as error:
     sys.exit(str(error))
+
+# Only now: what counts for /metrics asks at its import where to count.
+from moderation.app import create_app
+
+app = create_app(settings)

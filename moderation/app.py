@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from moderation import edge, sender
+from moderation import edge, logs, sender
 from moderation.api import health, openapi, review, screening, tuning
 from moderation.checks.links import LinksCheck
 from moderation.checks.profanity import ProfanityCheck
@@ -18,7 +18,7 @@ from moderation.commands import database, evaluate, people, score, setup, sites,
 from moderation.demo import site
 from moderation.desk import front, pages, queue, session
 from moderation.desk import settings as settings_pages
-from moderation.flows.runtime import Runtime
+from moderation.flows.runtime import Room, Runtime
 from moderation.scoring.loading import load_model
 from moderation.scoring.remembering import RememberingModel
 from moderation.store.database import open_database
@@ -43,9 +43,12 @@ def create_app(settings: Any, **overrides: Any) -> Flask:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     app.extensions["moderation"] = build_runtime(settings, **overrides)
+    logs.configure(settings.log_format)
     edge.csrf.init_app(app)
     edge.register_problems(app)
+    app.before_request(edge.begin_request)
     app.after_request(edge.add_security_headers)
+    app.after_request(edge.end_request)
     openapi.register(app, (screening.bp, review.bp, tuning.bp))
     for bp in (health.bp, front.bp, session.bp, queue.bp, settings_pages.bp):
         app.register_blueprint(bp)
@@ -79,11 +82,22 @@ def build_runtime(settings: Any, **overrides: Any) -> Runtime:
             RepetitionCheck(),
             ProfanityCheck(),
             ToxicityCheck(
-                lambda: RememberingModel(load_model(settings.toxicity_model, settings.models_dir)),
+                lambda: RememberingModel(
+                    load_model(settings.toxicity_model, settings.models_dir, exact=settings.exact)
+                ),
                 gate=settings.gate,
             ),
         ),
-        "post": sender.post,
+        "post": _sender(settings),
+        # Some threads stay free to take comments when all the others score.
+        "room": Room(max(1, settings.web_threads * 3 // 4)),
         "pool": ThreadPoolExecutor(settings.web_threads, thread_name_prefix="check"),
     }
     return Runtime(**(parts | overrides))
+
+
+def _sender(settings: Any) -> sender.Sender:
+    # The demo site is in this process, whatever the network that it listens on.
+    demo = f"{settings.base_url}/demo/" if settings.demo else None
+    networks = [one.strip() for one in settings.delivery_networks.split(",")]
+    return sender.Sender(filter(None, networks), own=demo)

@@ -1,14 +1,19 @@
 """How gunicorn runs the service: `gunicorn -c python:moderation.gunicorn_conf wsgi:app`.
 
 Each web process loads its model before it takes a request, so that no comment is held
-only because a model was still loading, and runs a worker of its own. A model that
-can't be loaded does not stop the start: comments are then held, and /readyz says why.
+only because a model was still loading, and runs a worker of its own unless told not to.
+A model that can't be loaded does not stop the start: comments are then held, and /readyz
+says why.
 """
 
 import os
 from typing import Any
 
 from config import Settings
+
+settings = Settings.from_env()  # before any import that counts for /metrics
+
+from moderation import metrics
 from moderation.checks.check import warm_up
 from moderation.scoring.loading import BUNDLED, resolved
 from moderation.worker import Worker
@@ -25,8 +30,6 @@ def _processes(settings: Settings) -> int:
     return min(len(ours(0)) if ours else os.cpu_count() or 1, MOST_PROCESSES)
 
 
-settings = Settings.from_env()
-
 bind = f"{settings.host}:{settings.port}"
 workers = settings.web_concurrency or _processes(settings)
 threads = settings.web_threads
@@ -42,10 +45,17 @@ forwarded_allow_ips = "127.0.0.1"
 _running: dict[int, Worker] = {}
 
 
+def on_starting(server: Any) -> None:
+    """Begin with the figures of those that live."""
+    metrics.forget_the_dead()
+
+
 def post_worker_init(worker: Any) -> None:
-    """Load the model, then start this process's worker."""
+    """Load the model, then start this process's worker, if it is to have one."""
     runtime = worker.app.callable.extensions["moderation"]
     warm_up(runtime.checks, runtime.pool)
+    if not settings.embedded_worker:
+        return
     _running[worker.pid] = Worker(runtime)
     _running[worker.pid].start()
 

@@ -100,7 +100,10 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     return Settings(
-        instance_dir=tmp_path / "instance", database_url=database_url, toxicity_model="bundled"
+        instance_dir=tmp_path / "instance",
+        database_url=database_url,
+        toxicity_model="bundled",
+        delivery_networks="127.0.0.0/8",  # where the tests' receivers listen
     ).completed()
 
 
@@ -144,5 +147,8 @@ def senders() -> Iterator[ThreadPoolExecutor]:
 
 
 def with_settings(rt: Runtime, **changes: Any) -> Runtime:
-    """A Runtime with other parts, on the same database."""
+    """A Runtime with other parts, on the same database; another time is the database's too."""
+    if "now" in changes:
+        now = changes["now"]
+        changes = {"clock": lambda session: now()} | changes
     return replace(rt, **changes)

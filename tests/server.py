@@ -14,6 +14,10 @@ import requests
 ROOT = Path(__file__).resolve().parents[1]
 
 
+OWN = ("DATABASE_URL", "SECRET_KEY", "PROMETHEUS_MULTIPROC_DIR")
+"""Of the environment of the tests, what the service must not take over."""
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -34,7 +38,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def settings(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "SECRET_KEY")}
+        kept = {k: v for k, v in os.environ.items() if k not in OWN}
         return (
             kept
             | {
@@ -42,6 +46,7 @@ class Server:
                 "INSTANCE_DIR": str(self.instance),
                 "PORT": str(self.port),
                 "TOXICITY_MODEL": "bundled",
+                "DELIVERY_NETWORKS": "127.0.0.0/8",
             }
             | self.environ
         )
@@ -59,7 +64,7 @@ class Server:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start(self, timeout_s: float = 60.0) -> None:
+    def start(self, timeout_s: float = 60.0, *, ready: bool = True) -> None:
         """Start, and wait until it is ready."""
         log = open(self.instance / "server.log", "ab")  # noqa: SIM115 - the process keeps it
         self.process = subprocess.Popen(
@@ -74,7 +79,7 @@ class Server:
             start_new_session=True,
         )
         deadline = time.monotonic() + timeout_s
-        while not self.is_ready():
+        while ready and not self.is_ready():
             assert self.process.poll() is None, (self.instance / "server.log").read_text()[-3000:]
             assert time.monotonic() < deadline, "the server did not get ready"
             time.sleep(0.05)
