@@ -17,7 +17,7 @@ TORCH_ARGS ?=
 TORCH := $(shell sed -n 's/^torch==\([^ ;]*\).*/torch==\1/p' requirements.txt)
 
 LOCKS := requirements.txt moderation/requirements.in moderation/scoring/requirements.in tests/requirements.txt \
-	moderation/training/requirements.txt
+	moderation/training/requirements.txt benchmarks/requirements.txt
 HASH := $(shell cat $(LOCKS) | cksum | tr ' ' '-')
 STAMP := $(VENV)/.copydesk
 
@@ -26,10 +26,13 @@ DATA ?= ../shared/data
 
 export FLASK_APP := wsgi
 
+# Test processes: one more than cores, because many a test waits for another process.
+TESTERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+
 # A package of which only the weights are read; what it asks for is not installed.
 TEACHER := tox-block==0.1.2
 
-.PHONY: help run detoxify evaluate train test check lock vendor clean
+.PHONY: help run detoxify evaluate train bench chaos test check lock vendor clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -50,9 +53,15 @@ evaluate: $(STAMP)/default-$(HASH) ## measure the model in force on the sets in 
 train: $(STAMP)/train-$(HASH) ## train the bundled model on the sets in DATA, about 40 minutes on two cores; ARGS="--out FOLDER"
 	@$(BIN)/python -m moderation.training --data $(DATA) $(ARGS)
 
+bench: $(STAMP)/bench-$(HASH) ## measure speed against other ways and other services, under 10 minutes; ARGS="engines services steps growth"
+	@$(BIN)/python -m benchmarks --data $(DATA) --out build $(ARGS)
+
+chaos: $(STAMP)/test-$(HASH) ## kill, stop and fill what it stands on, under load, about 20 minutes; KILLS=20 for a short one
+	KILLS=$${KILLS:-200} STOPS=$${STOPS:-10} $(BIN)/python -m pytest -s tests/chaos tests/test_sender.py tests/flows/test_endpoints.py $(ARGS)
+
 test: $(STAMP)/test-$(HASH) ## everything that CI runs
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal $(ARGS)
 
 check: $(STAMP)/test-$(HASH) ## ruff and mypy
 	$(BIN)/python -m ruff check .
@@ -73,6 +82,10 @@ lock: ## pin requirements anew; needs uv
 		-c requirements.txt moderation/training/requirements.in > train.new
 	{ sed '/^[^#]/,$$d' moderation/training/requirements.txt; cat train.new; } > train.locked
 	mv train.locked moderation/training/requirements.txt; rm train.new
+	uv pip compile --quiet --upgrade --python-version 3.11 --no-emit-find-links --no-emit-index-url --no-header --no-annotate \
+		-c requirements.txt benchmarks/requirements.in > bench.new
+	{ sed '/^[^#]/,$$d' benchmarks/requirements.txt; cat bench.new; } > bench.locked
+	mv bench.locked benchmarks/requirements.txt; rm bench.new
 
 vendor: ## fetch the pages' styles and scripts anew; needs npm
 	sh moderation/static/vendor/vendor.sh
@@ -105,6 +118,10 @@ $(STAMP)/full-$(HASH): $(STAMP)/default-$(HASH) | $(STAMP)
 $(STAMP)/test-$(HASH): $(STAMP)/full-$(HASH) | $(STAMP)
 	@$(PIP) -r tests/requirements.txt
 	@rm -f $(STAMP)/test-*; touch $@
+
+$(STAMP)/bench-$(HASH): $(STAMP)/full-$(HASH) | $(STAMP)
+	@$(PIP) -r benchmarks/requirements.txt
+	@rm -f $(STAMP)/bench-*; touch $@
 
 $(STAMP)/train-$(HASH): $(STAMP)/full-$(HASH) | $(STAMP)
 	@$(PIP) -r moderation/training/requirements.txt
