@@ -1,5 +1,6 @@
 // The keys of the desk, and the queue that refreshes itself. Everything here is also a
-// button or a link: without JavaScript nothing is lost but speed.
+// button or a link: without JavaScript nothing is lost but speed. It runs before the page is
+// shown, so that a fast hand's first key is not lost.
 "use strict";
 
 const items = () => [...document.querySelectorAll("[data-item]")];
@@ -44,16 +45,18 @@ document.addEventListener("click", (event) => {
 });
 
 // The queue is fetched again while somebody looks at it and nothing is chosen in it.
-const list = document.querySelector("[data-refresh]");
-if (list) {
-  setInterval(async () => {
-    if (document.hidden || current >= 0 || list.contains(document.activeElement)) return;
-    try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-      if (!answer.ok || answer.redirected) return;
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      list.replaceChildren(...page.getElementById("list").childNodes);
-      document.title = page.title;
-    } catch { /* offline: the next round tries again */ }
-  }, Number(list.dataset.refresh) * 1000);
-}
+document.addEventListener("DOMContentLoaded", () => {
+  const list = document.querySelector("[data-refresh]");
+  if (list) {
+    setInterval(async () => {
+      if (document.hidden || current >= 0 || list.contains(document.activeElement)) return;
+      try {
+        const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+        if (!answer.ok || answer.redirected) return;
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        list.replaceChildren(...page.getElementById("list").childNodes);
+        document.title = page.title;
+      } catch { /* offline: the next round tries again */ }
+    }, Number(list.dataset.refresh) * 1000);
+  }
+});

@@ -21,6 +21,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+ADMIN = "admin@localhost"
+MODERATOR = "mo@lantern.example"
 PASSWORD = "correct horse battery"
 SHOTS = os.environ.get("SCREENSHOTS")
 
@@ -43,12 +45,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The service with its demo site, an admin and a moderator, as `make run` sets it up."""
     found = Server(tmp_path_factory.mktemp("instance"))
     printed = found.flask("init")
-    found.first_password = printed.split("password")[-1].split()[0]  # type: ignore[attr-defined]
+    first = printed.split("password")[-1].split()[0]
     found.flask("demo")
     made = json.loads(
-        found.flask("user", "add", "mo@lantern.example", "--role", "moderator", "--json")
+        found.flask("user", "add", MODERATOR, "--role", "moderator", "--json")
     )
-    found.moderator_password = made["password"]  # type: ignore[attr-defined]
+    found.passwords = {ADMIN: first, MODERATOR: made["password"]}  # type: ignore[attr-defined]
     found.start()
     yield found
     assert found.stop() == 0
@@ -59,6 +61,7 @@ class Watched:
 
     def __init__(self, context: BrowserContext, server: Server) -> None:
         self.page: Page = context.new_page()
+        self.passwords: dict[str, str] = server.passwords  # type: ignore[attr-defined]
         self.url = server.url
         self.complaints: list[str] = []
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -83,13 +86,21 @@ class Watched:
         with self.page.expect_navigation():  # else the next `open` may cut the login short
             self.page.click("main button")
 
-    def choose_password(self, old: str) -> None:
+    def login_as(self, email: str) -> None:
+        """Log in, and choose a password of one's own if it is the first time."""
+        self.login(email, self.passwords[email])
+        if self.passwords[email] != PASSWORD:
+            self.choose_password(email)
+        self.open("/desk")
+
+    def choose_password(self, email: str) -> None:
         self.page.wait_for_selector("[name=again]")
-        self.page.fill("[name=old]", old)
+        self.page.fill("[name=old]", self.passwords[email])
         self.page.fill("[name=new]", PASSWORD)
         self.page.fill("[name=again]", PASSWORD)
         self.page.click("main button")
         self.page.wait_for_selector("text=Your password is changed")
+        self.passwords[email] = PASSWORD
 
     def shot(self, name: str) -> None:
         """Keep a picture, wide and narrow, and see that nothing hangs over the edge."""

@@ -1,8 +1,11 @@
-"""The walk of a new user, in a real browser: read, comment, moderate, tune. In order."""
+"""The walk of a new user, in a real browser: read, comment, moderate, tune.
+
+Each test stands alone: they may be shared out among test processes.
+"""
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PASSWORD
+from tests.browser.conftest import ADMIN, MODERATOR
 
 FRIENDLY = "What a hopeful piece, thank you for counting the quiet hours."
 INSULT = "You are a pathetic idiot"
@@ -36,13 +39,13 @@ def test_the_front_page_leads_everywhere(watched) -> None:
 def test_the_first_login_forces_a_password_of_ones_own(watched, server) -> None:
     watched.open("/settings")
     watched.shot("login")
-    watched.login("admin@localhost", "not it")
+    watched.login(ADMIN, "not it")
     expect(watched.page.get_by_role("alert")).to_contain_text("wrong")
-    watched.login("admin@localhost", server.first_password)
+    watched.login(ADMIN, server.passwords[ADMIN])
     watched.shot("password")
     watched.open("/settings")
     assert "/account/password" in watched.page.url
-    watched.choose_password(server.first_password)
+    watched.choose_password(ADMIN)
     watched.open("/account")
     watched.shot("account")
 
@@ -60,8 +63,7 @@ def test_an_insult_is_held_and_appears_once_a_moderator_publishes_it(
     leave_comment(reader, INSULT)
     expect(reader.page.locator(".told")).to_contain_text("waits for the editors")
 
-    watched.login("mo@lantern.example", server.moderator_password)
-    watched.choose_password(server.moderator_password)
+    watched.login_as(MODERATOR)
     item = watched.page.locator(".item").first
     expect(item).to_contain_text("at or above the hold threshold")
     expect(item.locator("mark").first).to_contain_text("idiot")
@@ -85,7 +87,7 @@ def test_a_rejected_insult_does_not_appear_and_the_whole_pass_needs_no_mouse(
 ) -> None:
     leave_comment(reader, INSULT + ", go away", "ballot")
 
-    watched.login("mo@lantern.example", PASSWORD)
+    watched.login_as(MODERATOR)
     watched.page.wait_for_selector("[data-item]")
     watched.page.keyboard.press("c")
     expect(watched.page.locator(".act")).to_be_visible()
@@ -112,7 +114,7 @@ def test_a_rejected_insult_does_not_appear_and_the_whole_pass_needs_no_mouse(
 
 def test_hostile_text_is_shown_and_does_nothing(watched, reader) -> None:
     leave_comment(reader, HOSTILE)
-    watched.login("mo@lantern.example", PASSWORD)
+    watched.login_as(MODERATOR)
     watched.page.wait_for_selector("[data-item]")
     watched.page.locator("[data-item]", has_text="onerror").click()
     expect(watched.page.locator(".big .said")).to_contain_text("<script>alert('x')</script>")
@@ -121,7 +123,8 @@ def test_hostile_text_is_shown_and_does_nothing(watched, reader) -> None:
 def test_an_admin_changes_a_threshold_and_the_next_comment_is_decided_by_it(
     watched, reader
 ) -> None:
-    watched.login("admin@localhost", PASSWORD)
+    leave_comment(reader, INSULT + ", of course")
+    watched.login_as(ADMIN)
     watched.page.wait_for_selector("text=Moderation queue")
     watched.open("/settings")
     watched.shot("settings")
@@ -174,7 +177,7 @@ def test_a_reader_edits_reports_and_takes_back(reader, watched) -> None:
 
 
 def test_a_moderator_sees_no_settings_and_logging_out_ends_it(watched) -> None:
-    watched.login("mo@lantern.example", PASSWORD)
+    watched.login_as(MODERATOR)
     watched.page.wait_for_selector("text=Moderation queue")
     watched.open("/settings")
     expect(watched.page.get_by_text("Only admins see the settings")).to_be_visible()
