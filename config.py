@@ -94,6 +94,16 @@ class Settings:
     session_idle_h: float = _setting(
         "SESSION_IDLE_H", "Hours after which an unused login ends, 0.1 to 168.", 8.0
     )
+    keep_comments_days: int = _setting(
+        "KEEP_COMMENTS_DAYS",
+        "Days after which a comment is deleted with all that is known of it, to 36500; 0 is never.",
+        0,
+    )
+    keep_logs_days: int = _setting(
+        "KEEP_LOGS_DAYS",
+        "Days for which events told, webhooks answered and logins are on record, 1 to 36500.",
+        30,
+    )
     trusted_proxies: int = _setting(
         "TRUSTED_PROXIES", "Proxies in front whose X-Forwarded headers are believed, 0 to 5.", 0
     )
@@ -171,6 +181,8 @@ def _check(settings: Settings) -> None:
     _in_range("WEB_THREADS", settings.web_threads, 2, 256)
     _in_range("DELIVERY_TIMEOUT_S", settings.delivery_timeout_s, 1, 60)
     _in_range("SESSION_IDLE_H", settings.session_idle_h, 0.1, 168)
+    _in_range("KEEP_COMMENTS_DAYS", settings.keep_comments_days, 0, 36500)
+    _in_range("KEEP_LOGS_DAYS", settings.keep_logs_days, 1, 36500)
     _in_range("TRUSTED_PROXIES", settings.trusted_proxies, 0, 5)
     if settings.database_url and not settings.database_url.startswith(("sqlite:", "postgresql")):
         raise SettingError("DATABASE_URL: must begin with sqlite: or postgresql:")

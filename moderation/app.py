@@ -14,7 +14,7 @@ from moderation.checks.profanity import ProfanityCheck
 from moderation.checks.repetition import RepetitionCheck
 from moderation.checks.toxicity import ToxicityCheck
 from moderation.checks.words import WordsCheck
-from moderation.commands import database, evaluate, people, score, setup, sites, worker
+from moderation.commands import database, evaluate, past, people, score, setup, sites, worker
 from moderation.demo import site
 from moderation.desk import front, pages, queue, session
 from moderation.desk import settings as settings_pages
@@ -57,6 +57,9 @@ def create_app(settings: Any, **overrides: Any) -> Flask:
     pages.register_filters(app)
     for command in (
         database.group,
+        past.import_command,
+        past.rescore_command,
+        past.group,
         people.group,
         sites.group,
         sites.deliveries,

@@ -19,8 +19,10 @@ from moderation.core.comment import (
     Finding,
     Format,
     Missing,
+    PastComment,
     Role,
     Score,
+    Status,
     Submission,
 )
 from moderation.core.decision import Reason
@@ -116,6 +118,20 @@ class SubmissionSchema(Schema):
             if rest:
                 extra[part] = rest
         return Submission(**known, extra=extra)
+
+
+class PastCommentSchema(SubmissionSchema):
+    """A comment from before, as a line of a file to be imported."""
+
+    verdict = Text(
+        allow_none=True, validate=validate.OneOf([Status.PUBLISHED.value, Status.REJECTED.value])
+    )
+
+    @post_load(pass_original=True)
+    def build(self, data: dict[str, Any], original: Any, **kwargs: Any) -> PastComment:
+        verdict = data.pop("verdict", None)
+        given = super().build(data, original)
+        return PastComment(given, Status(verdict) if verdict else None)
 
 
 class DeletionSchema(Schema):

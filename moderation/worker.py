@@ -1,7 +1,8 @@
-"""The worker: finishes what requests left, and tells the sites; each in a thread of its own.
+"""The worker: finishes what requests left, tells the sites, and does the long work.
 
-The queue and the outbox are rows, so the loops hold no state: any number of workers may
-run, in web processes or on their own, and one that is killed has lost nothing.
+Each has a thread of its own. The queue, the outbox and the jobs are rows, so the loops
+hold no state: any number of workers may run, in web processes or on their own, and one
+that is killed has lost nothing.
 """
 
 import logging
@@ -9,12 +10,15 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from moderation.flows import jobs, rescoring, retention
 from moderation.flows.delivery import SENDERS, Flight, begin_due
 from moderation.flows.late import complete_due
 from moderation.flows.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
+STEPS: dict[str, jobs.Step] = {"rescoring": rescoring.step, "retention": retention.step}
+"""What a piece of each kind of job is."""
 POLL_S = 0.5
 """How long a row waits at most where nobody in this process woke the worker."""
 AFTER_ERROR_S = 2.0
@@ -28,7 +32,11 @@ class Worker:
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=loop, name=name, daemon=True)
-            for name, loop in (("screening", self._screen), ("delivery", self._deliver))
+            for name, loop in (
+                ("screening", self._screen),
+                ("delivery", self._deliver),
+                ("jobs", self._jobs),
+            )
         ]
 
     def start(self) -> None:
@@ -54,6 +62,18 @@ class Worker:
         flight = Flight()
         with ThreadPoolExecutor(SENDERS, thread_name_prefix="send") as senders:
             self._repeat(lambda: len(begin_due(self._rt, senders, flight)))
+
+    def _jobs(self) -> None:
+        ensured = False
+
+        def work() -> int:
+            nonlocal ensured
+            if not ensured:
+                jobs.ensure_recurring(self._rt)
+                ensured = True
+            return jobs.work_due(self._rt, STEPS)
+
+        self._repeat(work)
 
     def _repeat(self, work: Callable[[], int]) -> None:
         while not self._stopping.is_set():

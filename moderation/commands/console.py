@@ -13,6 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from moderation.flows.errors import ModerationError
 from moderation.flows.runtime import Runtime
 
+TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+"""How a moment may be written."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 

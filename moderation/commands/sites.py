@@ -1,16 +1,16 @@
 """`flask site` and `flask deliveries`."""
 
+import json
 from datetime import UTC, datetime
 
 import click
 from flask.cli import AppGroup
 
-from moderation.commands.console import as_command, json_option, runtime, show
+from moderation.commands.console import TIMES, as_command, json_option, runtime, show
 from moderation.flows import delivery_log, sites
 from moderation.store.reading import shown_delivery
 
 group = AppGroup("site", help="Sites whose comments are moderated.")
-TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 deliveries = AppGroup("deliveries", help="Events that sites were or will be told.")
 
 
@@ -50,6 +50,14 @@ def list_deliveries(site: str | None, status: str | None, limit: int, as_json: b
         )
     if not found:
         click.echo("no deliveries")
+
+
+@deliveries.command("show")
+@click.argument("id", type=click.IntRange(min=1))
+@as_command
+def show_delivery(id: int) -> None:
+    """One delivery with its body, as JSON."""
+    click.echo(json.dumps(delivery_log.shown(runtime(), id), ensure_ascii=False, indent=2))
 
 
 @deliveries.command("replay")

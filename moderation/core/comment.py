@@ -97,6 +97,15 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
+class PastComment:
+    """A comment that a site had before it came to us, and what a person said of it there."""
+
+    submission: Submission
+    verdict: Status | None = None
+    """Published or rejected; None where nobody is known to have looked."""
+
+
+@dataclass(frozen=True, slots=True)
 class Words:
     """A site's own word lists, as its policy holds them."""
 

@@ -55,7 +55,7 @@ def conclude(
 
     If anything was decided meanwhile, by a person above all, or the comment was edited
     or removed, that stands. A first decision is made whatever is missing; a later one
-    only once nothing is.
+    only once nothing is, and where it completes the one before or differs from it.
     """
     now = rt.now()
     document = dump_assessment(assessment)
@@ -63,10 +63,9 @@ def conclude(
         comment = ledger.lock_comment(session, task.comment_id, parts=False)
         kept = ledger.keep_assessment(session, task.revision_id, document, now)
         ledger.plan_retry(session, task.revision_id, _next_try(task, assessment, now))
-        first = comment.status == Status.PENDING
-        if _may_decide(session, comment, task) and (first or not assessment.missing):
-            gave_up = task.attempts > MAX_ATTEMPTS
-            entry = _entry(rt.new_id("dec"), task, assessment, kept, now, gave_up=gave_up)
+        gave_up = task.attempts > MAX_ATTEMPTS
+        entry = _entry(rt.new_id("dec"), task, assessment, kept, now, gave_up=gave_up)
+        if _is_wanted(session, comment, task, entry, complete=not assessment.missing):
             decision = ledger.record(session, comment, entry)
             if webhook is not None:
                 intake.answered_with(session, comment.site_id, webhook, decision.id)
@@ -102,13 +101,18 @@ def _entry(
     )
 
 
-def _may_decide(session: Session, comment: CommentRow, task: Task) -> bool:
-    """Whether the task is still about what stands, and no person has decided on it."""
+def _is_wanted(
+    session: Session, comment: CommentRow, task: Task, entry: ledger.Entry, *, complete: bool
+) -> bool:
+    """Whether the task is still about what stands, and its decision says something new."""
     if comment.revision != task.number or comment.decision_id != task.decision_seen:
         return False
     if comment.status in (Status.PENDING, Status.REMOVED):
         return comment.status == Status.PENDING
-    return session.get_one(DecisionRow, comment.decision_id).by == "policy"
+    standing = session.get_one(DecisionRow, comment.decision_id)
+    if standing.by != "policy" or standing.actor is not None or not complete:
+        return False
+    return standing.action != entry.action or not reading.was_complete(session, standing)
 
 
 def _next_try(task: Task, assessment: Assessment, now: datetime) -> datetime | None:

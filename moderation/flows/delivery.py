@@ -12,7 +12,6 @@ single event (a circuit breaker, Nygard 2007, "Release It!"); one that does so f
 disabled, and what it is owed is kept.
 """
 
-import json
 import logging
 import random
 from collections import Counter
@@ -29,9 +28,8 @@ from moderation import logs, metrics
 from moderation.flows.runtime import Runtime
 from moderation.sender import Answered
 from moderation.signing import sign
-from moderation.store.reading import event_data, webhook_id
+from moderation.store.reading import event_body, webhook_id
 from moderation.store.tables import DecisionRow, Delivery, Endpoint
-from moderation.wire import instant
 
 log = logging.getLogger(__name__)
 
@@ -126,20 +124,6 @@ def _attempt(rt: Runtime, parcel: Parcel, flight: Flight) -> None:
         rt.wake.set()
 
 
-def render(session: Session, decision: DecisionRow) -> bytes:
-    """The body of the event that announces a decision; the same at every attempt.
-
-    (But for the words of a comment that its author has since taken back.)
-    """
-    data = event_data(session, decision)
-    event = {
-        "type": f"comment.{data['status']}",
-        "timestamp": instant(decision.decided_at),
-        "data": data,
-    }
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
-
-
 def retry_wait(attempts: int, retry_after: str | None, now: datetime) -> timedelta | None:
     """How long to wait after a number of failed attempts; None to give up.
 
@@ -178,7 +162,9 @@ def _lease(rt: Runtime, flight: Flight) -> list[Parcel]:
                         url=endpoint.url,
                         secret=endpoint.secret,
                         webhook_id=webhook_id(delivery.decision_id),
-                        body=render(session, session.get_one(DecisionRow, delivery.decision_id)),
+                        body=event_body(
+                            session, session.get_one(DecisionRow, delivery.decision_id)
+                        ),
                         attempts=delivery.attempts,
                         request_id=delivery.request_id,
                     )

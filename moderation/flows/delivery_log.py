@@ -1,7 +1,9 @@
 """The log of deliveries, read by people, and what of it is sent again."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, select, true, update
 from sqlalchemy.orm import Session, joinedload
@@ -9,6 +11,7 @@ from sqlalchemy.orm import Session, joinedload
 from moderation.core.viewer import OPERATOR, Viewer
 from moderation.flows.errors import NotFound
 from moderation.flows.runtime import Runtime
+from moderation.store.reading import event_body, shown_delivery
 from moderation.store.sites import site_by_slug
 from moderation.store.tables import ID_MOST, DecisionRow, Delivery, Endpoint
 
@@ -46,6 +49,22 @@ def listed(
         if before is not None:
             query = query.where(Delivery.id < min(before, ID_MOST))
         return session.scalars(query).all()
+
+
+def shown(rt: Runtime, id: int, *, viewer: Viewer = OPERATOR) -> dict[str, Any]:
+    """A delivery with the body that was or will be sent. Raises NotFound."""
+    with rt.sessions.read() as session:
+        query = (
+            select(Delivery)
+            .join(Delivery.endpoint)
+            .where(Delivery.id == min(id, ID_MOST), _of_sites(session, viewer, None))
+            .options(joinedload(Delivery.endpoint))
+        )
+        delivery = session.scalar(query)
+        if delivery is None:
+            raise NotFound(f"there is no delivery {id}")
+        decision = session.get_one(DecisionRow, delivery.decision_id)
+        return shown_delivery(delivery) | {"body": json.loads(event_body(session, decision))}
 
 
 def replay(

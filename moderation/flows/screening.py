@@ -173,19 +173,11 @@ def _admit(
     before = intake.published_before(session, place.author_id, place.comment_id)
     revision_id = ledger.revise(
         session,
-        comment_id=place.comment_id,
-        author_id=place.author_id,
+        place,
+        given,
         number=number,
-        body=given.body,
-        format=given.format.value,
-        language=given.language,
-        content_key=content_key(given.body),
-        role=given.author.role.value,
-        section=given.article.section,
         published_before=before,
-        submitted_at=given.submitted_at,
         received_at=now,
-        extra=dict(given.extra),
         due_at=now
         + timedelta(milliseconds=deadline_ms)
         + (GRACE if deadline_ms > 0 else timedelta()),

@@ -31,6 +31,7 @@ from moderation.store.tables import (
     Revision,
     table_of,
 )
+from moderation.text import content_key
 
 STATUS_AFTER = {
     "publish": Status.PUBLISHED,
@@ -162,8 +163,33 @@ def reopen(session: Session, comment: Comment) -> None:
     session.flush()
 
 
-def revise(session: Session, **values: Any) -> int:
-    """Store a wording; its number."""
+def revise(
+    session: Session,
+    place: Admitted,
+    given: Submission,
+    *,
+    number: int,
+    published_before: int,
+    received_at: datetime,
+    due_at: datetime | None,
+) -> int:
+    """Store a wording, and when it is to be screened; its number."""
+    values = {
+        "comment_id": place.comment_id,
+        "author_id": place.author_id,
+        "number": number,
+        "body": given.body,
+        "format": given.format.value,
+        "language": given.language,
+        "content_key": content_key(given.body),
+        "role": given.author.role.value,
+        "section": given.article.section,
+        "published_before": published_before,
+        "submitted_at": given.submitted_at,
+        "received_at": received_at,
+        "extra": dict(given.extra),
+        "due_at": due_at,
+    }
     return cast(int, session.scalar(_NEW_REVISION, values))
 
 
@@ -181,8 +207,10 @@ def plan_retry(session: Session, revision_id: int, at: datetime | None) -> None:
     session.execute(*(_DONE, given) if at is None else (_AGAIN, given | {"at": at}))
 
 
-def record(session: Session, comment: Comment, entry: Entry) -> DecisionRow:
+def record(session: Session, comment: Comment, entry: Entry, *, tell: bool = True) -> DecisionRow:
     """Append a decision, move the comment's status, and owe the site its events.
+
+    tell  False where the site is the one who told us
 
     `comment` must be locked in this transaction. A decision by a person closes the
     open reports; what a policy publishes waits for a moderator while there are any.
@@ -208,7 +236,8 @@ def record(session: Session, comment: Comment, entry: Entry) -> DecisionRow:
         if entry.action == "publish" and _has_open_reports(session, comment):
             comment.waiting_since = entry.decided_at
             comment.urgency = raised_by_report(entry.urgency, newly=True)
-    _owe_events(session, comment, decision)
+    if tell:
+        _owe_events(session, comment, decision)
     return decision
 
 

@@ -4,6 +4,7 @@ Reads only. An answer is rendered from rows that never change (revision, assessm
 decision), so the same webhook can get the same answer again without a copy of it.
 """
 
+import json
 from typing import Any
 
 from sqlalchemy import select
@@ -85,6 +86,20 @@ def event_data(session: Session, decision: DecisionRow) -> dict[str, Any]:
         "parent_id": comment.parent_external_id,
         "seq": decision.seq,
     }
+
+
+def event_body(session: Session, decision: DecisionRow) -> bytes:
+    """The body of the event that announces a decision; the same at every attempt.
+
+    (But for the words of a comment that its author has since taken back.)
+    """
+    data = event_data(session, decision)
+    event = {
+        "type": f"comment.{data['status']}",
+        "timestamp": instant(decision.decided_at),
+        "data": data,
+    }
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def shown_article(article: Article) -> dict[str, Any]:
@@ -248,6 +263,12 @@ def shown_delivery(delivery: Delivery) -> dict[str, Any]:
 def webhook_id(decision_id: str) -> str:
     """The `webhook-id` of the event that announces a decision: the same at every attempt."""
     return decision_id.replace("dec_", "evt_", 1)
+
+
+def was_complete(session: Session, decision: DecisionRow) -> bool:
+    """Whether a policy decided with every score at hand."""
+    assessment = session.get(AssessmentRow, decision.assessment_id or 0)
+    return assessment is not None and not assessment.document["missing"]
 
 
 def _assessment_of(

@@ -329,7 +329,7 @@ class DecisionRow(Base):
     actor: Mapped[str | None]
     """Who: a person's e-mail, or a key's name; none for a policy or an author."""
     policy_version: Mapped[int | None]
-    assessment_id: Mapped[int | None] = mapped_column(ForeignKey("assessment.id"))
+    assessment_id: Mapped[int | None] = mapped_column(ForeignKey("assessment.id"), index=True)
     reasons: Mapped[list[Any]]
     """As in the contract, with spans as [start, end] and no words."""
     reason: Mapped[str | None]
@@ -386,7 +386,7 @@ class Delivery(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     endpoint_id: Mapped[int] = mapped_column(ForeignKey("endpoint.id"))
     comment_id: Mapped[int] = mapped_column(ForeignKey("comment.id"), index=True)
-    decision_id: Mapped[str] = mapped_column(ForeignKey("decision.id"))
+    decision_id: Mapped[str] = mapped_column(ForeignKey("decision.id"), index=True)
     event: Mapped[str]
     status: Mapped[str]
     """pending, delivered, dead, or withheld (its endpoint is disabled)."""
@@ -403,6 +403,35 @@ class Delivery(Base):
     delivered_at: Mapped[datetime | None]
 
     endpoint: Mapped[Endpoint] = relationship(lazy="raise_on_sql")
+
+
+class Job(Base):
+    """Long work that a worker does a piece at a time: each piece, with the place reached,
+    is one transaction."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        Index(
+            "ix_job_due",
+            "due_at",
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
+    )
+    id: Mapped[str] = mapped_column(primary_key=True)
+    """Its kind, where there is one of it for ever; else a new id."""
+    kind: Mapped[str]
+    details: Mapped[dict[str, Any]]
+    cursor: Mapped[int] = mapped_column(default=0)
+    """The number of the last comment that it has seen to."""
+    done: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0)
+    """In a row."""
+    error: Mapped[str | None]
+    due_at: Mapped[datetime | None]
+    """When its next piece is to be done; none once it has ended."""
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
 
 
 def table_of(entity: type[Base]) -> Table:
