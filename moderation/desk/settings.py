@@ -260,7 +260,17 @@ def deliveries() -> Any:
         paged=place is not None,
         chosen=chosen,
         statuses=delivery_log.STATUSES,
+        keep_days=runtime().settings.keep_logs_days,
         sites=tuning.sites_with_policies(runtime(), viewer()),
+    )
+
+
+@bp.get("/deliveries/<int:id>")
+@admins_only
+def delivery(id: int) -> Any:
+    """One event, as it was or will be sent."""
+    return render_template(
+        "settings/delivery.html", d=delivery_log.shown(runtime(), id, viewer=viewer())
     )
 
 

@@ -47,9 +47,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     printed = found.flask("init")
     first = printed.split("password")[-1].split()[0]
     found.flask("demo")
-    made = json.loads(
-        found.flask("user", "add", MODERATOR, "--role", "moderator", "--json")
-    )
+    made = json.loads(found.flask("user", "add", MODERATOR, "--role", "moderator", "--json"))
     found.passwords = {ADMIN: first, MODERATOR: made["password"]}  # type: ignore[attr-defined]
     found.start()
     yield found

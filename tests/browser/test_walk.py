@@ -135,6 +135,9 @@ def test_an_admin_changes_a_threshold_and_the_next_comment_is_decided_by_it(
     watched.open("/settings/deliveries")
     expect(watched.page.locator(".badge.delivered").first).to_be_visible()
     watched.shot("deliveries")
+    watched.page.locator("tbody a").first.click()
+    expect(watched.page.locator("pre")).to_contain_text('"type": "comment.')
+    watched.shot("delivery")
 
     watched.open("/settings/sites/demo/policy")
     watched.page.fill("[name='thresholds.toxicity.reject']", "0,9")
