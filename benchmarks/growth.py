@@ -50,14 +50,14 @@ def with_waiting(folder: Path) -> dict[int, dict[str, float]]:
         assert first["status"] == "held", first
         for count in WAITING:
             _fill(desk, count)
-            moment = _median_ms(lambda: desk.post("A calm word about the new bridge."))
+            moment = median_ms(lambda: desk.post("A calm word about the new bridge."))
             found[count] = {
                 "a new comment": moment,
-                "a page of the queue": _median_ms(
+                "a page of the queue": median_ms(
                     lambda: review.read_queue(desk.rt, OPERATOR, limit=50)
                 ),
-                "claim 10": _median_ms(lambda: review.claim(desk.rt, OPERATOR, limit=10)),
-                "metrics": _median_ms(lambda: desk.client.get("/metrics")),
+                "claim 10": median_ms(lambda: review.claim(desk.rt, OPERATOR, limit=10)),
+                "metrics": median_ms(lambda: desk.client.get("/metrics")),
             }
     return found
 
@@ -72,7 +72,7 @@ def with_terms() -> dict[int, dict[str, float]]:
         began = time.perf_counter()
         check.score(given)
         first = (time.perf_counter() - began) * 1000
-        found[count] = {"the first": first, "each": _median_ms(lambda c=check, g=given: c.score(g))}
+        found[count] = {"the first": first, "each": median_ms(lambda c=check, g=given: c.score(g))}
     return found
 
 
@@ -88,7 +88,7 @@ def with_length(desk: Desk, texts: Sequence[str]) -> dict[int, dict[str, float]]
 
     return {
         length: {
-            check.name: _median_ms(lambda c=check, n=length: c.score(given(n)), tries=5)
+            check.name: median_ms(lambda c=check, n=length: c.score(given(n)), tries=5)
             for check in desk.rt.checks
         }
         for length in LENGTHS
@@ -128,7 +128,8 @@ COPIED = {  # numbers below 0, so that comments that are posted keep theirs
 }
 
 
-def _median_ms(act: Callable[[], Any], tries: int = TRIES) -> float:
+def median_ms(act: Callable[[], Any], tries: int = TRIES) -> float:
+    """Give the median of the ms that something takes."""
     took = []
     for _ in range(tries):
         began = time.perf_counter()

@@ -14,7 +14,7 @@ from moderation.store.reading import (
     shown_article,
     shown_author,
     shown_decision,
-    standing_answer,
+    standing_answers,
 )
 from moderation.store.sites import visible_to
 from moderation.store.tables import Article, Comment, DecisionRow, Report, Revision, Site
@@ -85,8 +85,30 @@ def after(place: Place) -> ColumnElement[bool]:
 
 
 def shown_items(session: Session, comments: list[Comment], now: datetime) -> list[dict[str, Any]]:
-    """Queue items: the standing answer with the body, the article, the author and the claim."""
-    return [_shown_item(session, comment, now) for comment in comments]
+    """Queue items: the standing answer with the body, the article, the author and the claim.
+
+    What belongs to them is read for all at once: fifty take as many queries as one.
+    """
+    ids = [comment.id for comment in comments]
+    current = (Revision.comment_id == Comment.id) & (Revision.number == Comment.revision)
+    revisions = {
+        revision.comment_id: revision
+        for revision in session.scalars(
+            select(Revision).join(Comment, current).where(Comment.id.in_(ids))
+        )
+    }
+    answers = standing_answers(session, [(comment, revisions[comment.id]) for comment in comments])
+    reports: dict[int, list[Report]] = {id: [] for id in ids}
+    for report in session.scalars(
+        select(Report)
+        .where(Report.comment_id.in_(ids), Report.closed_at.is_(None))
+        .order_by(Report.id)
+    ):
+        reports[report.comment_id].append(report)
+    return [
+        answer | _shown_item(comment, revisions[comment.id], reports[comment.id], now)
+        for comment, answer in zip(comments, answers, strict=True)
+    ]
 
 
 def with_parts(query: Select[Any]) -> Select[Any]:
@@ -118,17 +140,11 @@ def sections_waiting(session: Session, viewer: Viewer, site: str | None = None) 
     return sorted(session.scalars(query))
 
 
-def _shown_item(session: Session, comment: Comment, now: datetime) -> dict[str, Any]:
-    revision = session.scalars(
-        select(Revision).where(
-            Revision.comment_id == comment.id, Revision.number == comment.revision
-        )
-    ).one()
+def _shown_item(
+    comment: Comment, revision: Revision, reports: list[Report], now: datetime
+) -> dict[str, Any]:
     held = comment.claimed_until is not None and comment.claimed_until > now
-    reports = session.scalars(
-        select(Report).where(Report.comment_id == comment.id, Report.closed_at.is_(None))
-    ).all()
-    return standing_answer(session, comment) | {
+    return {
         "site": comment.site.slug,
         "body": revision.body,
         "format": revision.format,

@@ -5,6 +5,7 @@ decision), so the same webhook can get the same answer again without a copy of i
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -60,6 +61,34 @@ def standing_answer(session: Session, comment: Comment) -> dict[str, Any]:
     """The answer as of now."""
     decision = session.get(DecisionRow, comment.decision_id) if comment.decision_id else None
     return answer(session, comment, comment.revision, None if is_pending(comment) else decision)
+
+
+def standing_answers(
+    session: Session, comments: Sequence[tuple[Comment, Revision]]
+) -> list[dict[str, Any]]:
+    """The answers as of now for many comments, each with its current revision."""
+    standing = [comment.decision_id for comment, _ in comments]
+    decisions = {
+        decision.id: decision
+        for decision in session.scalars(select(DecisionRow).where(DecisionRow.id.in_(standing)))
+    }
+    made_on = [decision.assessment_id for decision in decisions.values()]
+    assessments = {
+        assessment.id: assessment
+        for assessment in session.scalars(
+            select(AssessmentRow).where(AssessmentRow.id.in_(made_on))
+        )
+    }
+
+    def answer_of(comment: Comment, revision: Revision) -> dict[str, Any]:
+        decision = None if is_pending(comment) else decisions[comment.decision_id or ""]
+        assessment = decision and assessments.get(decision.assessment_id or 0)
+        if decision is not None and assessment is None:  # a person's decision names none
+            assessment = newest_assessment(session, revision.id)
+        document = assessment.document if assessment else None
+        return rendered(comment.external_id, comment.revision, decision, revision.body, document)
+
+    return [answer_of(comment, revision) for comment, revision in comments]
 
 
 def is_pending(comment: Comment) -> bool:
