@@ -47,7 +47,10 @@ class Outcome:
 def closed_loop(
     port: int, requests: Iterator[Request], judge: Judge, clients: int, seconds: float
 ) -> Outcome:
-    """Ask from a number of clients, each its next as soon as it is answered."""
+    """Ask from a number of clients, each its next as soon as it is answered.
+
+    Ends after the seconds, or with the requests.
+    """
 
     async def run() -> Outcome:
         connections = [_Connection(port) for _ in range(clients)]
@@ -85,7 +88,9 @@ async def _for(
 
     async def client(connection: _Connection) -> None:
         while time.perf_counter() - began < seconds:
-            await _ask(connection, next(requests), judge, outcome, time.perf_counter())
+            if (request := next(requests, None)) is None:
+                return
+            await _ask(connection, request, judge, outcome, time.perf_counter())
 
     await asyncio.gather(*map(client, connections))
     outcome.seconds = time.perf_counter() - began

@@ -77,7 +77,13 @@ def signature(secret: str, message: str, body: bytes) -> dict[str, str]:
     }
 
 
-def copydesk(folder: Path, name: str, model: str, **environ: str) -> Peer:
+def copydesk(
+    folder: Path,
+    name: str,
+    model: str,
+    callback: str = "http://127.0.0.1:9/events",
+    **environ: str,
+) -> Peer:
     """Set up Copydesk as it is installed, with a site; give how to start it."""
     settings = {
         "FLASK_APP": "wsgi",
@@ -91,7 +97,7 @@ def copydesk(folder: Path, name: str, model: str, **environ: str) -> Peer:
         **environ,
     }
     _flask(settings, "init")
-    told = ("site", "add", "bench", "--name", "Bench", "--callback", "http://127.0.0.1:9/events")
+    told = ("site", "add", "bench", "--name", "Bench", "--callback", callback)
     secret = json.loads(_flask(settings, *told, "--json"))["webhook_secret"]
     command = [
         sys.executable,

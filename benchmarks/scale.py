@@ -51,7 +51,7 @@ TRACES = {
         "SELECT i, 1, 'old' || i, i / :per_article + 1, i % :authors + 1, :at, 1, "
         "CASE WHEN i % :waiting = 0 THEN 'held' WHEN i % 11 = 0 THEN 'rejected' "
         "ELSE 'published' END, 1, 'dec_' || i, CASE WHEN i % :waiting = 0 THEN :at END, "
-        "(i * 7919 % 1000) / 1000.0, false FROM generate_series(:first, :last) i"
+        "(i % 1000 * 7919 % 1000) / 1000.0, false FROM generate_series(:first, :last) i"
     ),
     "revision": (
         "INSERT INTO revision (id, comment_id, author_id, number, body, format, content_key, "

@@ -30,8 +30,8 @@ class Receiver:
         return [event["type"] for event in self.events]
 
 
-def serve(receiver: Receiver) -> ThreadingHTTPServer:
-    """Listen on a free port of this machine until `shutdown`."""
+def serve(receiver: Receiver, host: str = "127.0.0.1") -> ThreadingHTTPServer:
+    """Listen on a free port until `shutdown`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -46,8 +46,8 @@ def serve(receiver: Receiver) -> ThreadingHTTPServer:
         def log_message(self, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/events"
+    server = ThreadingHTTPServer((host, 0), Handler)
+    receiver.url = f"http://{host}:{server.server_address[1]}/events"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 

@@ -32,10 +32,13 @@ class Server:
     environ: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
+    host: str = "127.0.0.1"
+    inside: tuple[str, ...] = ()
+    """A command that runs others elsewhere: in the network of another host."""
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def settings(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k not in OWN}
@@ -44,6 +47,7 @@ class Server:
             | {
                 "FLASK_APP": "wsgi",
                 "INSTANCE_DIR": str(self.instance),
+                "HOST": self.host,
                 "PORT": str(self.port),
                 "TOXICITY_MODEL": "bundled",
                 "DELIVERY_NETWORKS": "127.0.0.0/8",
@@ -54,7 +58,7 @@ class Server:
     def flask(self, *words: str) -> str:
         """Run a command on the same instance."""
         done = subprocess.run(
-            [sys.executable, "-m", "flask", *words],
+            [*self.inside, sys.executable, "-m", "flask", *words],
             cwd=ROOT,
             env=self.settings(),
             capture_output=True,
@@ -69,6 +73,7 @@ class Server:
         log = open(self.instance / "server.log", "ab")  # noqa: SIM115 - the process keeps it
         self.process = subprocess.Popen(
             [
+                *self.inside,
                 *(sys.executable, "-m", "gunicorn"),
                 *("-c", "python:moderation.gunicorn_conf", "wsgi:app"),
             ],

@@ -1,5 +1,6 @@
 """A load that tries again until it gets a 2xx, and the promises that are checked after it."""
 
+import itertools
 import json
 import threading
 import time
@@ -14,9 +15,9 @@ from moderation.store import keeping
 from moderation.store.database import open_database
 from moderation.store.ledger import fold
 from moderation.store.reading import decisions_of
-from moderation.store.tables import Comment, Delivery
+from moderation.store.tables import Comment, Delivery, Revision
 from tests.builders import FRIENDLY, INSULT, submitted
-from tests.receiver import Receiver
+from tests.receiver import Receiver, until
 from tests.server import Server
 
 SENDERS = 6
@@ -25,8 +26,11 @@ SENDERS = 6
 class Load:
     """A site's backend: posts without a pause, and tries again until it gets a 2xx."""
 
-    def __init__(self, server: Server, secret: str) -> None:
-        self.server, self.secret = server, secret
+    def __init__(self, secret: str, *servers: Server) -> None:
+        self.secret = secret
+        self.urls = itertools.cycle([server.url for server in servers])
+        self.refused: Counter[str] = Counter()
+        """How often it had to try again, and why."""
         self.accepted: dict[str, int] = {}
         self.stopping = threading.Event()
         self.threads = [threading.Thread(target=self.run, args=(n,)) for n in range(SENDERS)]
@@ -58,14 +62,15 @@ class Load:
             "webhook-signature": Webhook(self.secret).sign(f"m-{id}", now, payload.decode()),
             "Content-Type": "application/json",
         }
-        url = f"{self.server.url}/v1/sites/daily/webhook?deadline_ms={deadline_ms}"
+        url = f"{next(self.urls)}/v1/sites/daily/webhook?deadline_ms={deadline_ms}"
         return requests.post(url, data=payload, headers=headers, timeout=timeout_s)
 
     def post_until_accepted(self, id: str, payload: bytes, deadline_ms: int) -> None:
         while True:
             try:
                 answer = self._posted(id, payload, deadline_ms, timeout_s=10)
-            except requests.RequestException:
+            except requests.RequestException as error:
+                self.refused[type(error).__name__] += 1
                 if self.stopping.is_set():
                     return
                 time.sleep(0.05)
@@ -73,6 +78,7 @@ class Load:
             if 200 <= answer.status_code < 300:
                 self.accepted[id] = answer.status_code
                 return
+            self.refused[str(answer.status_code)] += 1
             assert answer.status_code == 503, answer.text
             time.sleep(0.05)
 
@@ -82,13 +88,35 @@ class Load:
             thread.join(30)
 
 
+def prepared(server: Server, receiver: Receiver) -> Load:
+    """Migrate, make the site, and give its load."""
+    server.flask("db", "upgrade")
+    callback = ("--callback", receiver.url) if receiver.url else ()
+    told = server.flask("site", "add", "daily", "--name", "D", *callback, "--json")
+    receiver.secret = json.loads(told)["webhook_secret"]
+    return Load(receiver.secret, server)
+
+
+def settle(url: str, load: Load, receiver: Receiver) -> None:
+    """Wait until all that was accepted was told, and check every promise."""
+    accepted = set(load.accepted)
+
+    def told() -> set[str]:
+        return {event["data"]["id"] for event in receiver.events}
+
+    until(lambda: accepted <= told(), "an event of every accepted comment", 90)
+    until(lambda: all_settled(url), "every duty to be done", 90)
+    report(url, accepted, receiver)
+
+
 def all_settled(url: str) -> bool:
     sessions = open_database(url)
     with sessions.read() as session:
         pending = session.scalars(select(Comment).where(Comment.status == "pending")).first()
+        due = session.scalars(select(Revision).where(Revision.due_at.is_not(None))).first()
         owed = session.scalars(select(Delivery).where(Delivery.status == "pending")).first()
     sessions.engine.dispose()
-    return pending is None and owed is None
+    return pending is None and due is None and owed is None
 
 
 def decided_once(decisions) -> bool:
@@ -120,7 +148,9 @@ def report(url: str, accepted: set[str], receiver: Receiver) -> None:
         assert accepted <= {comment.external_id for comment in comments}
         for comment in comments:
             decisions = decisions_of(session, comment.id)
-            assert decided_once(decisions), comment.external_id
+            assert decided_once(decisions), [
+                (comment.external_id, d.action, d.by, d.decided_at, d.reasons) for d in decisions
+            ]
             late += len(decisions) - 1
             left += given_up(decisions)
             assert comment.status == fold(decisions, comment.revision)
@@ -130,7 +160,8 @@ def report(url: str, accepted: set[str], receiver: Receiver) -> None:
     by_comment: dict[str, set[str]] = {}
     for id, event in zip(receiver.ids, receiver.events, strict=True):
         by_comment.setdefault(event["data"]["id"], set()).add(id)
-    assert all(len(ids) == 1 for ids in by_comment.values()), "an event came under two ids"
+    seq = {comment.external_id: comment.seq for comment in comments}
+    assert all(len(ids) <= seq[id] for id, ids in by_comment.items()), "an event came under two ids"
     counts = Counter(event["type"] for event in receiver.events)
     print(
         f"accepted {len(accepted)}, stored and decided once {len(comments)} "

@@ -3,7 +3,6 @@
 Rows D1 and D4 to D7 of the fault matrix, and workers whose clocks disagree.
 """
 
-import json
 import os
 import random
 import shutil
@@ -11,8 +10,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
@@ -20,74 +17,12 @@ from sqlalchemy import func, select
 
 from moderation.store.database import open_database
 from moderation.store.tables import Comment
-from tests.chaos.load import Load, all_settled, report
+from tests.chaos.load import all_settled, prepared, report, settle
 from tests.receiver import Receiver, serve, until
-from tests.server import Server, free_port
+from tests.server import Server
 
 STOPS = int(os.environ.get("STOPS", "3"))
 SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
-
-
-class Cluster:
-    """A PostgreSQL server of our own, which may be stopped at any moment."""
-
-    def __init__(self, folder: Path, programs: Path) -> None:
-        self.folder, self.programs, self.port = folder / "data", programs, free_port()
-        shutil.chown(folder, "postgres")
-        self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-        self.run("initdb", "-D", str(self.folder), "-A", "trust", "-U", "postgres")
-        own = f"port={self.port}\nunix_socket_directories=''\nlisten_addresses='127.0.0.1'\n"
-        with (self.folder / "postgresql.conf").open("a") as settings:
-            settings.write(own)
-
-    def run(self, program: str, *words: str) -> None:
-        command = [str(self.programs / program), *words]
-        as_owner = ["runuser", "-u", "postgres", "--", *command]
-        subprocess.run(
-            as_owner, check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-    def start(self) -> None:
-        self.run("pg_ctl", "-D", str(self.folder), "-w", "-l", f"{self.folder}.log", "start")
-
-    def stop(self, mode: str = "immediate") -> None:
-        self.run("pg_ctl", "-D", str(self.folder), "-m", mode, "stop")
-
-
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    """Made outside the tests' folder, which the server's own user may not enter."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not programs or os.geteuid() != 0:
-        pytest.skip("needs PostgreSQL's programs, and root to run them as their user")
-    folder = Path("/tmp") / f"copydesk-cluster-{os.getpid()}"
-    folder.mkdir(mode=0o700)
-    found = Cluster(folder, programs[-1])
-    yield found
-    if (found.folder / "postmaster.pid").exists():
-        found.stop()
-    shutil.rmtree(folder)
-
-
-def prepared(server: Server, receiver: Receiver) -> Load:
-    """Migrate, make the site, and give its load."""
-    server.flask("db", "upgrade")
-    callback = ("--callback", receiver.url) if receiver.url else ()
-    told = server.flask("site", "add", "daily", "--name", "D", *callback, "--json")
-    receiver.secret = json.loads(told)["webhook_secret"]
-    return Load(server, receiver.secret)
-
-
-def settle(url: str, load: Load, receiver: Receiver) -> None:
-    """Wait until all that was accepted was told, and check every promise."""
-    accepted = set(load.accepted)
-
-    def told() -> set[str]:
-        return {event["data"]["id"] for event in receiver.events}
-
-    until(lambda: accepted <= told(), "an event of every accepted comment", 90)
-    until(lambda: all_settled(url), "every duty to be done", 90)
-    report(url, accepted, receiver)
 
 
 def test_a_server_that_is_stopped_in_the_middle_loses_nothing(cluster, tmp_path) -> None:

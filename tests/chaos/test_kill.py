@@ -35,7 +35,7 @@ def test_what_was_accepted_survives_kill_9(kind: str, tmp_path: Path, request) -
     )
     receiver.secret = made["webhook_secret"]
 
-    load = Load(server, made["webhook_secret"])
+    load = Load(made["webhook_secret"], server)
     server.start()
     for thread in load.threads:
         thread.start()
