@@ -17,7 +17,7 @@ TORCH_ARGS ?=
 TORCH := $(shell sed -n 's/^torch==\([^ ;]*\).*/torch==\1/p' requirements.txt)
 
 LOCKS := requirements.txt moderation/requirements.in moderation/scoring/requirements.in tests/requirements.txt \
-	moderation/training/requirements.txt benchmarks/requirements.txt
+	moderation/training/requirements.txt benchmarks/requirements.txt docs/deploy/opentelemetry.txt
 HASH := $(shell cat $(LOCKS) | cksum | tr ' ' '-')
 STAMP := $(VENV)/.copydesk
 
@@ -116,7 +116,7 @@ $(STAMP)/full-$(HASH): $(STAMP)/default-$(HASH) | $(STAMP)
 	@rm -f $(STAMP)/full-*; touch $@
 
 $(STAMP)/test-$(HASH): $(STAMP)/full-$(HASH) | $(STAMP)
-	@$(PIP) -r tests/requirements.txt
+	@$(PIP) -r tests/requirements.txt -r docs/deploy/opentelemetry.txt
 	@rm -f $(STAMP)/test-*; touch $@
 
 $(STAMP)/bench-$(HASH): $(STAMP)/full-$(HASH) | $(STAMP)

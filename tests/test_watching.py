@@ -1,5 +1,6 @@
 """What is seen from outside: figures of all processes, a log that quotes nobody, one id for all."""
 
+import gzip
 import json
 import re
 import subprocess
@@ -7,9 +8,12 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import requests
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client import Counter, Histogram
 from sqlalchemy import select, update
 
@@ -239,3 +243,70 @@ def told(port: int) -> str:
         return requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
     except requests.RequestException:
         return ""
+
+
+class Collector:
+    """An OpenTelemetry collector: keeps the spans it is sent."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[str, str]] = []
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                raw = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    raw = gzip.decompress(raw)
+                for of_service in ExportTraceServiceRequest.FromString(raw).resource_spans:
+                    for scope in of_service.scope_spans:
+                        collector.spans += [(span.name, str(span)) for span in scope.spans]
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+
+
+def test_a_collector_is_told_of_requests_statements_and_events_but_no_words(
+    tmp_path, postgresql_url
+) -> None:
+    collector, receiver = Collector(), Receiver()
+    listening = serve(receiver)
+    server = Server(
+        tmp_path,
+        {
+            "DATABASE_URL": postgresql_url,
+            "OTEL_SERVICE_NAME": "copydesk-web",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_LOGS_EXPORTER": "none",
+            "OTEL_BSP_SCHEDULE_DELAY": "200",
+        },
+    )
+    server.flask("db", "upgrade")
+    told = ("site", "add", "daily", "--name", "D", "--callback", receiver.url, "--json")
+    receiver.secret = json.loads(server.flask(*told))["webhook_secret"]
+    server.inside = (str(Path(sys.executable).with_name("opentelemetry-instrument")),)
+    server.start()
+    assert post(server, receiver.secret, 1).status_code == 200
+    until(lambda: receiver.events, "the event")
+
+    def names() -> set[str]:
+        return {name for name, _ in collector.spans}
+
+    until(lambda: "POST /v1/sites/<site>/webhook" in names(), "a span of the request")
+    until(lambda: "POST" in names(), "a span of the event that was told")
+    until(lambda: "INSERT" in names(), "a span of a statement")
+    whole = " ".join(span for _, span in collector.spans)
+    assert not [secret for secret in (*SECRETS, INSULT) if secret in whole]
+    server.stop()
+    collector.stop()
+    listening.shutdown()
