@@ -44,7 +44,7 @@ from moderation.worker import Worker
 
 WORKERS = (1, 2, 4)
 CHECK_MS = (0, 20)
-BACKLOG = {0: 3000, 20: 1000}
+BACKLOG = {0: 2000, 20: 600}
 """Check's ms → comments to be worked off."""
 SAMPLES = 40
 CLIENTS = 16

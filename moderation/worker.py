@@ -47,7 +47,8 @@ class Worker:
     def stop(self, timeout_s: float = 20.0) -> None:
         """Finish what is in hand, then end."""
         self._stopping.set()
-        self._rt.wake.set()
+        self._rt.to_screen.set()
+        self._rt.to_tell.set()
         for thread in self._threads:
             thread.join(timeout_s)
 
@@ -56,12 +57,12 @@ class Worker:
         return all(thread.is_alive() for thread in self._threads)
 
     def _screen(self) -> None:
-        self._repeat(lambda: complete_due(self._rt))
+        self._repeat(lambda: complete_due(self._rt), self._rt.to_screen)
 
     def _deliver(self) -> None:
         flight = Flight()
         with ThreadPoolExecutor(SENDERS, thread_name_prefix="send") as senders:
-            self._repeat(lambda: len(begin_due(self._rt, senders, flight)))
+            self._repeat(lambda: len(begin_due(self._rt, senders, flight)), self._rt.to_tell)
 
     def _jobs(self) -> None:
         ensured = False
@@ -73,16 +74,18 @@ class Worker:
                 ensured = True
             return jobs.work_due(self._rt, STEPS)
 
-        self._repeat(work)
+        self._repeat(work, self._stopping)
 
-    def _repeat(self, work: Callable[[], int]) -> None:
+    def _repeat(self, work: Callable[[], int], wake: threading.Event) -> None:
+        """Work until told to stop; where there is none, wait until woken, or a moment."""
         while not self._stopping.is_set():
             try:
-                self._rt.wake.clear()
+                if wake is not self._stopping:
+                    wake.clear()
                 worked = work()
             except Exception:
                 log.exception("the worker failed; it goes on in %s s", AFTER_ERROR_S)
                 self._stopping.wait(AFTER_ERROR_S)
             else:
                 if not worked:
-                    self._rt.wake.wait(POLL_S)
+                    wake.wait(POLL_S)

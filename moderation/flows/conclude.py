@@ -73,7 +73,7 @@ def conclude(
             answer = reading.rendered(comment.external_id, task.number, decision, body, document)
         else:
             answer = reading.standing_answer(session, comment)
-    rt.wake.set()
+    rt.to_tell.set()
     return Reply(202 if answer["decision"] is None else 200, answer)
 
 

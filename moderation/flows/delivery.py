@@ -62,6 +62,7 @@ class Parcel:
     secret: str
     webhook_id: str
     body: bytes
+    decided_at: datetime
     attempts: int
     request_id: str | None
     """Of the request that caused the decision."""
@@ -121,7 +122,8 @@ def _attempt(rt: Runtime, parcel: Parcel, flight: Flight) -> None:
         log.info("delivery", extra={"fields": told})
     finally:
         flight.add(parcel.endpoint_id, -1)
-        rt.wake.set()
+        if flight.of(parcel.endpoint_id) <= PER_ENDPOINT // 2:  # so that several are leased at once
+            rt.to_tell.set()
 
 
 def retry_wait(attempts: int, retry_after: str | None, now: datetime) -> timedelta | None:
@@ -155,6 +157,7 @@ def _lease(rt: Runtime, flight: Flight) -> list[Parcel]:
                 delivery.attempts += 1
                 delivery.next_attempt_at = until
                 delivery.first_attempt_at = delivery.first_attempt_at or now
+                decision = session.get_one(DecisionRow, delivery.decision_id)
                 parcels.append(
                     Parcel(
                         id=delivery.id,
@@ -162,9 +165,8 @@ def _lease(rt: Runtime, flight: Flight) -> list[Parcel]:
                         url=endpoint.url,
                         secret=endpoint.secret,
                         webhook_id=webhook_id(delivery.decision_id),
-                        body=event_body(
-                            session, session.get_one(DecisionRow, delivery.decision_id)
-                        ),
+                        body=event_body(session, decision),
+                        decided_at=decision.decided_at,
                         attempts=delivery.attempts,
                         request_id=delivery.request_id,
                     )
@@ -220,19 +222,14 @@ def _note(rt: Runtime, parcel: Parcel, outcome: Answered | str) -> None:
     answered = outcome if isinstance(outcome, Answered) else None
     with rt.sessions.write() as session:
         now = rt.clock(session)
+        if answered and 200 <= answered.status < 300:
+            _arrived(session, parcel, answered.status, now)
+            return
         # Locked, because attempts that fail at once must all be counted.
         endpoint = session.get_one(Endpoint, parcel.endpoint_id, with_for_update=True)
         delivery = session.get_one(Delivery, parcel.id)
         delivery.answered = answered.status if answered else None
         delivery.error = outcome if isinstance(outcome, str) else None
-        if answered and 200 <= answered.status < 300:
-            delivery.status, delivery.next_attempt_at = "delivered", None
-            delivery.delivered_at = now
-            decided_at = session.get_one(DecisionRow, delivery.decision_id).decided_at
-            metrics.LAG.observe((now - decided_at).total_seconds())
-            if endpoint.failures:
-                endpoint.failures, endpoint.failing_since, endpoint.paused_until = 0, None, None
-            return
         if answered and answered.status == 410:
             _disable(session, endpoint, "answered 410 Gone", now)
             return
@@ -241,6 +238,27 @@ def _note(rt: Runtime, parcel: Parcel, outcome: Answered | str) -> None:
         delivery.status = "dead" if wait is None else "pending"
         delivery.next_attempt_at = None if wait is None else now + wait
         _count_failure(session, endpoint, _asked_for(asked, now), now)
+
+
+def _arrived(session: Session, parcel: Parcel, status: int, now: datetime) -> None:
+    """Note a success; the endpoint is touched only if it had failed, for all share its row."""
+    session.execute(
+        update(Delivery)
+        .where(Delivery.id == parcel.id)
+        .values(
+            status="delivered",
+            next_attempt_at=None,
+            delivered_at=now,
+            answered=status,
+            error=None,
+        )
+    )
+    session.execute(
+        update(Endpoint)
+        .where(Endpoint.id == parcel.endpoint_id, Endpoint.failures > 0)
+        .values(failures=0, failing_since=None, paused_until=None)
+    )
+    metrics.LAG.observe((now - parcel.decided_at).total_seconds())
 
 
 def _count_failure(session: Session, endpoint: Endpoint, asked: timedelta, now: datetime) -> None:

@@ -112,7 +112,7 @@ def replay(
             .where(Delivery.id.in_(chosen))
             .values(status="pending", attempts=0, next_attempt_at=rt.now(), error=None)
         )
-    rt.wake.set()
+    rt.to_tell.set()
     return len(chosen)
 
 

@@ -76,7 +76,7 @@ def step(rt: Runtime, session: Session, job: Job) -> timedelta | None:
     )
     job.cursor = found[-1][0] if len(found) == AT_ONCE else end
     job.done += len(found)
-    rt.wake.set()
+    rt.to_screen.set()
     return timedelta()
 
 

@@ -209,7 +209,7 @@ def decide(
         )
         body = reading.revision_of(session, comment.id, comment.revision).body
         shown = reading.shown_decision(decision, body)
-    rt.wake.set()
+    rt.to_tell.set()
     return shown
 
 
@@ -249,7 +249,7 @@ def undo(rt: Runtime, viewer: Viewer, decision_id: str) -> dict[str, Any]:
         ledger.reopen_reports(session, comment, taken_back)
         body = reading.revision_of(session, comment.id, comment.revision).body
         shown = reading.shown_decision(decision, body)
-    rt.wake.set()
+    rt.to_tell.set()
     return shown
 
 

@@ -96,5 +96,7 @@ class Runtime:
     clock: Callable[[Session], datetime] = clock
     """The time by which work is leased: the database's, for the nodes' own may disagree."""
     new_id: Callable[[str], str] = new_id
-    wake: threading.Event = field(default_factory=threading.Event)
-    """Set when there is new work for the worker."""
+    to_screen: threading.Event = field(default_factory=threading.Event)
+    """Set when a comment was left to the worker …"""
+    to_tell: threading.Event = field(default_factory=threading.Event)
+    """… and when a site is owed an event."""

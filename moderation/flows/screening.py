@@ -61,7 +61,7 @@ def submit(
     started = time.monotonic()
     if deadline_ms <= 0:
         stored = _stored(rt, site_id, given, webhook, deadline_ms)
-        rt.wake.set()
+        rt.to_screen.set()
         return stored if isinstance(stored, Reply) else _standing(rt, stored.comment_id)
     with affordable(rt, deadline_ms) as most_ms:
         admitted = _stored(rt, site_id, given, webhook, deadline_ms)
@@ -105,7 +105,7 @@ def remove(rt: Runtime, site_id: int, comment_id: str, webhook: Webhook) -> Repl
         return Reply(200, reading.standing_answer(session, comment))
 
     reply = _once(rt, write)
-    rt.wake.set()
+    rt.to_tell.set()
     return reply
 
 

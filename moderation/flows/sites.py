@@ -151,7 +151,7 @@ def switch_endpoint(
             .where(Delivery.endpoint_id == endpoint_id, Delivery.status == was)
             .values(status=becomes, next_attempt_at=now if on else None)
         )
-    rt.wake.set()
+    rt.to_tell.set()
 
 
 def site_details(rt: Runtime, slug: str, *, viewer: Viewer = OPERATOR) -> dict[str, Any]:

@@ -5,12 +5,15 @@ later would fail at once with "database is locked", whatever the timeout. Commit
 synchronous=FULL, because a 2xx is a promise that survives a power cut.
 """
 
+import math
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.orm import Session, sessionmaker
@@ -65,14 +68,25 @@ def open_database(url: str) -> Sessions:
 
 
 def clock(session: Session) -> datetime:
-    """Give the database's time: the one that all nodes share, however wrong their own is."""
-    if session.get_bind().dialect.name == "sqlite":
-        return datetime.fromisoformat(session.scalar(_SQLITE_TIME)).replace(tzinfo=UTC)
-    found: datetime = session.scalar(_POSTGRESQL_TIME)
-    return found.astimezone(UTC)
+    """Give the database's time: the one that all nodes share, however wrong their own is.
+
+    It is asked for once a second, and counted on in between.
+    """
+    engine = session.get_bind()
+    if engine.dialect.name == "sqlite":  # on this machine, so it has this machine's time
+        return datetime.now(UTC)
+    asked_at, told = _ASKED.get(engine.engine, (-math.inf, datetime.min))
+    since = time.monotonic() - asked_at
+    if since > CLOCK_GOOD_FOR_S:
+        now: datetime = session.scalar(_POSTGRESQL_TIME)
+        told = now.astimezone(UTC)
+        _ASKED[engine.engine] = time.monotonic(), told
+        return told
+    return told + timedelta(seconds=since)
 
 
-_SQLITE_TIME = text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
+CLOCK_GOOD_FOR_S = 1.0
+_ASKED: WeakKeyDictionary[Engine, tuple[float, datetime]] = WeakKeyDictionary()
 _POSTGRESQL_TIME = text("SELECT clock_timestamp()")
 
 
