@@ -1,8 +1,9 @@
 """What no request has finished is finished here, by the worker, the oldest first."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from moderation.checks.check import run_checks
@@ -17,6 +18,8 @@ from moderation.store.tables import Revision
 LATE_BUDGET_MS = 30_000
 LEASE = timedelta(seconds=60)
 BATCH = 20
+AT_ONCE = 4
+"""Screened side by side, because each waits for commits of its own."""
 
 
 def complete_due(rt: Runtime) -> int:
@@ -26,35 +29,47 @@ def complete_due(rt: Runtime) -> int:
     those decided with a score missing. What can't be scored stays with a moderator.
     """
     taken = _lease_due(rt)
-    for revision_id in taken:
-        task = _begin(rt, revision_id)
-        if task is None:
-            continue
-        if task.attempts > MAX_ATTEMPTS:
-            assessment = _given_up(rt)
-        else:
-            assessment = run_checks(rt.checks, task.comment, LATE_BUDGET_MS, rt.pool)
-        conclude(rt, task, assessment)
+    # What was tried before may have killed its process: it is tried alone, lest it cost
+    # its neighbours an attempt again.
+    fresh = [revision_id for revision_id, attempts in taken if attempts == 0]
+    if fresh:
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="late") as screeners:
+            list(screeners.map(lambda revision_id: _complete(rt, revision_id), fresh))
+    for revision_id, attempts in taken:
+        if attempts > 0:
+            _complete(rt, revision_id)
     return len(taken)
 
 
-def _lease_due(rt: Runtime) -> list[int]:
-    """Revisions that are due, each taken by one worker for a lease."""
+def _complete(rt: Runtime, revision_id: int) -> None:
+    task = _begin(rt, revision_id)
+    if task is None:
+        return
+    if task.attempts > MAX_ATTEMPTS:
+        assessment = _given_up(rt)
+    else:
+        assessment = run_checks(rt.checks, task.comment, LATE_BUDGET_MS, rt.pool)
+    conclude(rt, task, assessment)
+
+
+def _lease_due(rt: Runtime) -> list[tuple[int, int]]:
+    """Revisions that are due, with their attempts, each taken by one worker for a lease."""
     with rt.sessions.read() as session:  # most of the time there is nothing: take no lock
         now = rt.clock(session)
         if session.scalar(select(Revision.id).where(Revision.due_at <= now).limit(1)) is None:
             return []
+    due = (
+        select(Revision.id, Revision.attempts)
+        .where(Revision.due_at <= now)
+        .order_by(Revision.due_at)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    )
     with rt.sessions.write() as session:
-        due = session.scalars(
-            select(Revision)
-            .where(Revision.due_at <= now)
-            .order_by(Revision.due_at)
-            .limit(BATCH)
-            .with_for_update(skip_locked=True)
-        ).all()
-        for revision in due:
-            revision.due_at = now + LEASE
-        return [revision.id for revision in due]
+        taken = session.execute(due).tuples().all()
+        ids = [revision_id for revision_id, _ in taken]
+        session.execute(update(Revision).where(Revision.id.in_(ids)).values(due_at=now + LEASE))
+        return list(taken)
 
 
 def _begin(rt: Runtime, revision_id: int) -> Task | None:
