@@ -21,15 +21,15 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from threading import Lock
 
-from sqlalchemy import Select, exists, or_, select, update
+from sqlalchemy import Select, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from moderation import logs, metrics
 from moderation.flows.runtime import Runtime
 from moderation.sender import Answered
 from moderation.signing import sign
-from moderation.store.reading import event_body, webhook_id
-from moderation.store.tables import DecisionRow, Delivery, Endpoint
+from moderation.store.reading import event_bodies, webhook_id
+from moderation.store.tables import Delivery, Endpoint
 
 log = logging.getLogger(__name__)
 
@@ -151,26 +151,33 @@ def _lease(rt: Runtime, flight: Flight) -> list[Parcel]:
     with rt.sessions.write() as session:
         for endpoint_id, most in room.items():
             endpoint = session.get_one(Endpoint, endpoint_id)
-            if endpoint.failures >= BREAK_AFTER:  # one tries whether it is back, no other does
-                endpoint.paused_until = until
-            for delivery in session.scalars(_due(endpoint_id, now).limit(most)):
-                delivery.attempts += 1
-                delivery.next_attempt_at = until
-                delivery.first_attempt_at = delivery.first_attempt_at or now
-                decision = session.get_one(DecisionRow, delivery.decision_id)
-                parcels.append(
-                    Parcel(
-                        id=delivery.id,
-                        endpoint_id=endpoint_id,
-                        url=endpoint.url,
-                        secret=endpoint.secret,
-                        webhook_id=webhook_id(delivery.decision_id),
-                        body=event_body(session, decision),
-                        decided_at=decision.decided_at,
-                        attempts=delivery.attempts,
-                        request_id=delivery.request_id,
-                    )
+            due = session.execute(_due(endpoint_id, now).limit(most)).all()
+            session.execute(
+                update(Delivery)
+                .where(Delivery.id.in_([row.id for row in due]))
+                .values(
+                    attempts=Delivery.attempts + 1,
+                    next_attempt_at=until,
+                    first_attempt_at=func.coalesce(Delivery.first_attempt_at, now),
                 )
+            )
+            if due and endpoint.failures >= BREAK_AFTER:  # one tries whether it is back
+                endpoint.paused_until = until
+            bodies = event_bodies(session, [row.decision_id for row in due])
+            parcels += [
+                Parcel(
+                    id=row.id,
+                    endpoint_id=endpoint_id,
+                    url=endpoint.url,
+                    secret=endpoint.secret,
+                    webhook_id=webhook_id(row.decision_id),
+                    body=bodies[row.decision_id],
+                    decided_at=row.created_at,
+                    attempts=row.attempts + 1,
+                    request_id=row.request_id,
+                )
+                for row in due
+            ]
     return parcels
 
 
@@ -185,7 +192,7 @@ def _room(failures: int) -> int:
     return PER_ENDPOINT if failures < BREAK_AFTER else 1
 
 
-def _due(endpoint_id: int, now: datetime) -> Select[Delivery]:
+def _due(endpoint_id: int, now: datetime) -> Select[int, str, datetime, int, str | None]:
     """What an endpoint is owed, the oldest first; of one comment only the earliest."""
     earlier = aliased(Delivery)
     overtakes = exists().where(
@@ -195,7 +202,10 @@ def _due(endpoint_id: int, now: datetime) -> Select[Delivery]:
         earlier.id < Delivery.id,
     )
     return (
-        select(Delivery)
+        select(
+            *(Delivery.id, Delivery.decision_id, Delivery.created_at),
+            *(Delivery.attempts, Delivery.request_id),
+        )
         .where(Delivery.endpoint_id == endpoint_id, Delivery.next_attempt_at <= now, ~overtakes)
         .order_by(Delivery.next_attempt_at, Delivery.id)
         .with_for_update(of=Delivery, skip_locked=True)

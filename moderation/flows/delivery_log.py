@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload
 from moderation.core.viewer import OPERATOR, Viewer
 from moderation.flows.errors import NotFound
 from moderation.flows.runtime import Runtime
-from moderation.store.reading import event_body, shown_delivery
+from moderation.store.reading import event_bodies, shown_delivery
 from moderation.store.sites import site_by_slug
 from moderation.store.tables import ID_MOST, DecisionRow, Delivery, Endpoint
 
@@ -63,8 +63,8 @@ def shown(rt: Runtime, id: int, *, viewer: Viewer = OPERATOR) -> dict[str, Any]:
         delivery = session.scalar(query)
         if delivery is None:
             raise NotFound(f"there is no delivery {id}")
-        decision = session.get_one(DecisionRow, delivery.decision_id)
-        return shown_delivery(delivery) | {"body": json.loads(event_body(session, decision))}
+        [body] = event_bodies(session, [delivery.decision_id]).values()
+        return shown_delivery(delivery) | {"body": json.loads(body)}
 
 
 def replay(

@@ -102,33 +102,45 @@ def repeated_answer(session: Session, inbound: Inbound) -> tuple[int, dict[str, 
     return (202 if decision is None else 200), answer(session, comment, inbound.revision, decision)
 
 
-def event_data(session: Session, decision: DecisionRow) -> dict[str, Any]:
-    """The `data` of the event that announces a decision."""
-    comment = session.scalars(
-        select(Comment)
-        .where(Comment.id == decision.comment_id)
-        .options(joinedload(Comment.article), joinedload(Comment.author))
-    ).one()
-    return answer(session, comment, decision.revision, decision) | {
-        "article": shown_article(comment.article),
-        "author": {"id": comment.author.given_id},
-        "parent_id": comment.parent_external_id,
-        "seq": decision.seq,
-    }
-
-
-def event_body(session: Session, decision: DecisionRow) -> bytes:
-    """The body of the event that announces a decision; the same at every attempt.
+def event_bodies(session: Session, decision_ids: Sequence[str]) -> dict[str, bytes]:
+    """The bodies of the events that announce decisions; the same at every attempt.
 
     (But for the words of a comment that its author has since taken back.)
     """
-    data = event_data(session, decision)
-    event = {
-        "type": f"comment.{data['status']}",
-        "timestamp": instant(decision.decided_at),
-        "data": data,
-    }
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+    rows = session.execute(
+        select(
+            *(DecisionRow, Comment.external_id, Comment.parent_external_id),
+            *(Article, Author.given_id, Revision, AssessmentRow.document),
+        )
+        .join(Comment, Comment.id == DecisionRow.comment_id)
+        .join(Article, Article.id == Comment.article_id)
+        .join(Author, Author.id == Comment.author_id)
+        .join(
+            Revision,
+            (Revision.comment_id == Comment.id) & (Revision.number == DecisionRow.revision),
+        )
+        .outerjoin(AssessmentRow, AssessmentRow.id == DecisionRow.assessment_id)
+        .where(DecisionRow.id.in_(decision_ids))
+    )
+    bodies = {}
+    for decision, external_id, parent_id, article, author_id, revision, document in rows:
+        if document is None:  # a person's decision names no assessment
+            newest = newest_assessment(session, revision.id)
+            document = newest.document if newest else None
+        data = rendered(external_id, revision.number, decision, revision.body, document) | {
+            "article": shown_article(article),
+            "author": {"id": author_id},
+            "parent_id": parent_id,
+            "seq": decision.seq,
+        }
+        event = {
+            "type": f"comment.{data['status']}",
+            "timestamp": instant(decision.decided_at),
+            "data": data,
+        }
+        told = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+        bodies[decision.id] = told.encode()
+    return bodies
 
 
 def shown_article(article: Article) -> dict[str, Any]:
