@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +34,7 @@ from config import Settings
 from moderation.app import create_app
 from moderation.checks.check import Result
 from moderation.core.comment import Comment
+from moderation.evaluation import svg
 from moderation.flows import screening, sites
 from moderation.flows.runtime import Runtime
 from moderation.store import migrating
@@ -202,6 +203,34 @@ def _memory(folder: Path, told: str, given: argparse.Namespace) -> None:
         f"{grew:+.1%} in the second half"
     )
     (given.out / "memory.json").write_text(json.dumps(found), "utf-8")
+    (given.out / "memory.svg").write_text(drawn(found), "utf-8")
+
+
+def drawn(found: Sequence[tuple[int, float]]) -> str:
+    """Draw memory against comments."""
+    left, top, height = 42, 30, 150
+    most_comments, most_mb = found[-1][0], max(mb for _, mb in found) * 1.2
+
+    def at(count: float, mb: float) -> svg.Point:
+        return left + count / most_comments * (svg.WIDTH - left - 16), top + height * (
+            1 - mb / most_mb
+        )
+
+    parts = [svg.words("Memory of service and worker, MB", 8, 18, font_weight="600")]
+    for mb in range(0, int(most_mb), 100):
+        parts += [
+            svg.line(at(0, mb), at(most_comments, mb), svg.PALE),
+            svg.words(f"{mb}", left - 5, at(0, mb)[1] + 4, anchor="end"),
+        ]
+    for count in range(0, most_comments + 1, most_comments // 4):
+        x, y = at(count, 0)
+        parts.append(svg.words(f"{count:,}", x, y + 16, anchor="end" if count else "middle"))
+    parts += [svg.path((at(*point) for point in found), 0)]
+    parts.append(
+        svg.words("comments decided and told", svg.WIDTH / 2, top + height + 32, anchor="middle")
+    )
+    told = f"from {found[0][1]:.0f} MB to {found[-1][1]:.0f} MB"
+    return svg.figure("Memory over comments", told, top + height + 40, parts)
 
 
 @contextmanager

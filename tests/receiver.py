@@ -35,7 +35,10 @@ def serve(receiver: Receiver, host: str = "127.0.0.1") -> ThreadingHTTPServer:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            if len(body) < length:
+                return  # who sent it was killed in the middle
             headers = {name.lower(): value for name, value in self.headers.items()}
             status, more = receiver.take(headers, body)
             self.send_response(status)

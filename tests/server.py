@@ -1,5 +1,6 @@
 """The real service as a process group of its own, under gunicorn, that can be killed."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -98,7 +99,8 @@ class Server:
     def kill(self) -> None:
         """kill -9 of master and workers, as a power cut would."""
         assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> int:
