@@ -21,7 +21,7 @@ from tests.chaos.load import all_settled, prepared, report, settle
 from tests.receiver import Receiver, serve, until
 from tests.server import Server
 
-STOPS = int(os.environ.get("STOPS", "3"))
+STOPS = int(os.environ.get("STOPS", "2"))
 SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 
 

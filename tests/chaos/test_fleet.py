@@ -43,7 +43,7 @@ def test_a_restart_under_load_is_not_noticed(kind: str, tmp_path: Path, request)
     load = prepared(server, receiver)
     server.start()
     begin(load)
-    for _ in range(3):
+    for _ in range(2):
         accepted_more(load)
         assert server.process is not None
         before = children(server.process.pid)
