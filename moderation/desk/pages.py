@@ -101,10 +101,10 @@ def field_errors(error: Invalid) -> dict[str, str]:
     return {pointer.removeprefix("#/"): why for pointer, why in error.errors}
 
 
-def whole(text: str) -> int | None:
+def whole(text: str, most: int = ID_MOST) -> int | None:
     """A number as a form sends it back: digits, and not greater than a row's can be."""
-    good = text.isascii() and text.isdecimal() and len(text) <= len(str(ID_MOST))
-    return int(text) if good and int(text) <= ID_MOST else None
+    good = text.isascii() and text.isdecimal() and len(text) <= len(str(most))
+    return int(text) if good and int(text) <= most else None
 
 
 def flash_error(error: ModerationError) -> None:

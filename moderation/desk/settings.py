@@ -17,6 +17,7 @@ from moderation.desk.pages import (
 from moderation.edge import admins_only, runtime, viewer
 from moderation.flows import access, delivery_log, review, sites, tuning
 from moderation.flows.errors import Forbidden, Invalid, NotFound
+from moderation.store.tables import NUMBER_MOST
 from moderation.wire import EVENT_TYPES
 
 bp = pages("settings", "/settings")
@@ -242,7 +243,7 @@ def deliveries() -> Any:
     """What the sites were told, and what did not arrive."""
     chosen = {name: request.args.get(name) or None for name in ("site", "status")}
     before = request.args.get("before")
-    place = whole(before) if before else None
+    place = whole(before, NUMBER_MOST) if before else None
     if before and place is None:
         raise NotFound("there is no such page of deliveries")
     rows = delivery_log.listed(
@@ -278,7 +279,7 @@ def delivery(id: int) -> Any:
 @admins_only
 def replay() -> Any:
     """Send one delivery again, or all of a site's that did not arrive."""
-    id, slug = whole(request.form.get("id", "")), request.form.get("site") or None
+    id, slug = whole(request.form.get("id", ""), NUMBER_MOST), request.form.get("site") or None
     if "id" in request.form and id is None:
         raise NotFound("there is no delivery of that number")
     ids = () if id is None else (id,)

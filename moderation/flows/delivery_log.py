@@ -13,7 +13,7 @@ from moderation.flows.errors import NotFound
 from moderation.flows.runtime import Runtime
 from moderation.store.reading import event_bodies, shown_delivery
 from moderation.store.sites import site_by_slug
-from moderation.store.tables import ID_MOST, DecisionRow, Delivery, Endpoint
+from moderation.store.tables import NUMBER_MOST, DecisionRow, Delivery, Endpoint
 
 STATUSES = ("pending", "delivered", "dead", "withheld")
 
@@ -47,7 +47,7 @@ def listed(
                 return []
             query = query.where(Delivery.status == status)
         if before is not None:
-            query = query.where(Delivery.id < min(before, ID_MOST))
+            query = query.where(Delivery.id < min(before, NUMBER_MOST))
         return session.scalars(query).all()
 
 
@@ -57,7 +57,7 @@ def shown(rt: Runtime, id: int, *, viewer: Viewer = OPERATOR) -> dict[str, Any]:
         query = (
             select(Delivery)
             .join(Delivery.endpoint)
-            .where(Delivery.id == min(id, ID_MOST), _of_sites(session, viewer, None))
+            .where(Delivery.id == min(id, NUMBER_MOST), _of_sites(session, viewer, None))
             .options(joinedload(Delivery.endpoint))
         )
         delivery = session.scalar(query)
@@ -90,7 +90,7 @@ def replay(
         mine = select(Delivery.id).join(Delivery.endpoint).where(_of_sites(session, viewer, site))
         query = mine.where(Endpoint.disabled_at.is_(None))
         if ids:
-            asked = [id for id in ids if 0 < id <= ID_MOST]
+            asked = [id for id in ids if 0 < id <= NUMBER_MOST]
             unknown = set(ids) - set(session.scalars(mine.where(Delivery.id.in_(asked))))
             if unknown:
                 raise NotFound(f"there is no delivery {min(unknown)}")

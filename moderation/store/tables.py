@@ -5,13 +5,15 @@ that erasing is one update: findings, reasons and deliveries keep offsets and nu
 """
 
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     DateTime,
     ForeignKey,
     Index,
+    Integer,
     MetaData,
     Table,
     Text,
@@ -22,7 +24,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 ID_MOST = 2**31 - 1
-"""The greatest number a row can have; PostgreSQL refuses to look for a greater one."""
+"""The greatest number of a row of a newsroom's own; PostgreSQL refuses to look for a greater."""
+NUMBER_MOST = 2**63 - 1
+"""… and of a row that readers bring about."""
+Number = Annotated[int, "number"]
+"""The number of a row that readers bring about, of which 32 bits might not do."""
 
 CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -52,6 +58,7 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=CONVENTION)
     type_annotation_map = {
         str: Text(),
+        Number: BigInteger().with_variant(Integer(), "sqlite"),  # whose integers have 64 bits
         datetime: Instant(),
         dict[str, Any]: JSON(),
         list[Any]: JSON(),
@@ -192,7 +199,7 @@ class Article(Base):
 class Author(Base):
     __tablename__ = "author"
     __table_args__ = (UniqueConstraint("site_id", "external_id"),)
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[Number] = mapped_column(primary_key=True)
     site_id: Mapped[int] = mapped_column(ForeignKey("site.id"))
     external_id: Mapped[str]
     """The site's id, or `name:` and the name where it gives none."""
@@ -230,11 +237,11 @@ class Comment(Base):
             postgresql_where=text("claimed_by IS NOT NULL"),
         ),
     )
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[Number] = mapped_column(primary_key=True)
     site_id: Mapped[int] = mapped_column(ForeignKey("site.id"))
     external_id: Mapped[str]
     article_id: Mapped[int] = mapped_column(ForeignKey("article.id"))
-    author_id: Mapped[int] = mapped_column(ForeignKey("author.id"))
+    author_id: Mapped[Number] = mapped_column(ForeignKey("author.id"))
     parent_external_id: Mapped[str | None]
     created_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=1)
@@ -281,9 +288,9 @@ class Revision(Base):
         ),
         Index("ix_revision_author_received", "author_id", "received_at"),
     )
-    id: Mapped[int] = mapped_column(primary_key=True)
-    comment_id: Mapped[int] = mapped_column(ForeignKey("comment.id"))
-    author_id: Mapped[int] = mapped_column(ForeignKey("author.id"))
+    id: Mapped[Number] = mapped_column(primary_key=True)
+    comment_id: Mapped[Number] = mapped_column(ForeignKey("comment.id"))
+    author_id: Mapped[Number] = mapped_column(ForeignKey("author.id"))
     number: Mapped[int]
     body: Mapped[str]
     format: Mapped[str]
@@ -306,8 +313,8 @@ class AssessmentRow(Base):
     """What the checks said of a revision, as JSON (`wire.dump_assessment`)."""
 
     __tablename__ = "assessment"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"), index=True)
+    id: Mapped[Number] = mapped_column(primary_key=True)
+    revision_id: Mapped[Number] = mapped_column(ForeignKey("revision.id"), index=True)
     document: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
@@ -318,7 +325,7 @@ class DecisionRow(Base):
     __tablename__ = "decision"
     __table_args__ = (UniqueConstraint("comment_id", "seq"),)
     id: Mapped[str] = mapped_column(primary_key=True)
-    comment_id: Mapped[int] = mapped_column(ForeignKey("comment.id"))
+    comment_id: Mapped[Number] = mapped_column(ForeignKey("comment.id"))
     revision: Mapped[int]
     seq: Mapped[int]
     """1, 2, 3 … per comment, without a gap."""
@@ -329,7 +336,7 @@ class DecisionRow(Base):
     actor: Mapped[str | None]
     """Who: a person's e-mail, or a key's name; none for a policy or an author."""
     policy_version: Mapped[int | None]
-    assessment_id: Mapped[int | None] = mapped_column(ForeignKey("assessment.id"), index=True)
+    assessment_id: Mapped[Number | None] = mapped_column(ForeignKey("assessment.id"), index=True)
     reasons: Mapped[list[Any]]
     """As in the contract, with spans as [start, end] and no words."""
     reason: Mapped[str | None]
@@ -345,8 +352,8 @@ class Report(Base):
     """A reader's flag; open until the comment is next decided on by a person."""
 
     __tablename__ = "report"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    comment_id: Mapped[int] = mapped_column(ForeignKey("comment.id"), index=True)
+    id: Mapped[Number] = mapped_column(primary_key=True)
+    comment_id: Mapped[Number] = mapped_column(ForeignKey("comment.id"), index=True)
     revision: Mapped[int]
     reporter_id: Mapped[str | None]
     reason: Mapped[str | None]
@@ -362,7 +369,7 @@ class Inbound(Base):
     site_id: Mapped[int] = mapped_column(ForeignKey("site.id"), primary_key=True)
     webhook_id: Mapped[str] = mapped_column(primary_key=True)
     body_hash: Mapped[str]
-    comment_id: Mapped[int] = mapped_column(ForeignKey("comment.id"), index=True)
+    comment_id: Mapped[Number] = mapped_column(ForeignKey("comment.id"), index=True)
     revision: Mapped[int]
     decision_id: Mapped[str | None]
     """The decision that was answered with; none while it is pending."""
@@ -383,9 +390,9 @@ class Delivery(Base):
             postgresql_where=text("next_attempt_at IS NOT NULL"),
         ),
     )
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[Number] = mapped_column(primary_key=True)
     endpoint_id: Mapped[int] = mapped_column(ForeignKey("endpoint.id"))
-    comment_id: Mapped[int] = mapped_column(ForeignKey("comment.id"), index=True)
+    comment_id: Mapped[Number] = mapped_column(ForeignKey("comment.id"), index=True)
     decision_id: Mapped[str] = mapped_column(ForeignKey("decision.id"), index=True)
     event: Mapped[str]
     status: Mapped[str]
@@ -422,7 +429,7 @@ class Job(Base):
     """Its kind, where there is one of it for ever; else a new id."""
     kind: Mapped[str]
     details: Mapped[dict[str, Any]]
-    cursor: Mapped[int] = mapped_column(default=0)
+    cursor: Mapped[Number] = mapped_column(default=0)
     """The number of the last comment that it has seen to."""
     done: Mapped[int] = mapped_column(default=0)
     failures: Mapped[int] = mapped_column(default=0)
