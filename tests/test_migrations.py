@@ -11,6 +11,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
+from config import Settings
+from moderation.app import create_app
 from moderation.store import migrating
 from moderation.store.database import open_database, wal_is_safe
 from moderation.store.tables import Base
@@ -119,3 +121,21 @@ def test_the_sqlite_in_use_is_free_of_the_wal_bug(tmp_path: Path) -> None:
 )
 def test_affected_versions_of_sqlite_are_known(version, safe) -> None:
     assert wal_is_safe(version) is safe
+
+
+def test_a_version_runs_on_with_the_tables_of_the_next(empty_url: str, tmp_path: Path) -> None:
+    migrating.upgrade(empty_url)
+    settings = Settings(instance_dir=tmp_path, database_url=empty_url, toxicity_model="bundled")
+    app = create_app(settings.completed())
+    said = {}
+    for revision in ("9999", "0001"):
+        with open_database(empty_url).write() as session:
+            session.execute(text(f"UPDATE alembic_version SET version_num = '{revision}'"))
+        missing = app.test_client().get("/readyz").get_json()["missing"]
+        said[revision] = [why for why in missing if "database" in why]
+        if revision == "9999":
+            migrating.upgrade(empty_url)  # as `flask init` of an old node that starts again
+            assert migrating.current(open_database(empty_url)) == "9999"
+
+    assert said["9999"] == []
+    assert "at revision 0001" in said["0001"][0]

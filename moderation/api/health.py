@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from moderation import metrics
 from moderation.edge import everyone, runtime
 from moderation.flows.runtime import Runtime
-from moderation.store.migrating import current, head
-from moderation.store.tables import Comment, Delivery, Revision
+from moderation.store.migrating import current, head, is_newer
+from moderation.store.tables import Comment, Delivery, Job, Revision
 
 bp = Blueprint("health", __name__)
 
@@ -61,6 +61,13 @@ class _FromDatabase:
             yield GaugeMetricFamily(
                 f"copydesk_{name}_oldest_seconds", f"{what}: how long the oldest has.", value=age
             )
+        with self._rt.sessions.read() as session:
+            failing = select(func.count()).where(Job.due_at.is_not(None), Job.failures > 0)
+            yield GaugeMetricFamily(
+                "copydesk_jobs_failing",
+                "Jobs whose last piece failed.",
+                value=session.scalar(failing),
+            )
         model = GaugeMetricFamily(
             "copydesk_model_info",
             "The model or list in force, by check.",
@@ -83,9 +90,9 @@ def _database_missing(rt: Runtime) -> str | None:
         at = current(rt.sessions)
     except SQLAlchemyError as error:
         return f"database: {type(error).__name__}"
-    return (
-        None if at == head() else f"database: at revision {at}, not {head()}; run flask db upgrade"
-    )
+    if at == head() or is_newer(at):
+        return None
+    return f"database: at revision {at}, not {head()}; run flask db upgrade"
 
 
 def _models_missing(rt: Runtime) -> list[str]:

@@ -1,5 +1,6 @@
 """Bringing a database to this version, by Alembic, without an `alembic.ini`."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -7,14 +8,21 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from moderation.store.database import Sessions
+from moderation.store.database import Sessions, open_database
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "migrations"
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Migrate up; several processes may do so at once."""
-    command.upgrade(_config(database_url), revision)
+    """Migrate up; several processes may do so at once.
+
+    Does nothing where a newer version than this has migrated the database.
+    """
+    sessions = open_database(database_url)
+    newer = is_newer(current(sessions))
+    sessions.engine.dispose()
+    if not newer:
+        command.upgrade(_config(database_url), revision)
 
 
 def downgrade(database_url: str, revision: str) -> None:
@@ -22,11 +30,26 @@ def downgrade(database_url: str, revision: str) -> None:
     command.downgrade(_config(database_url), revision)
 
 
+@cache
 def head() -> str:
     """The newest revision that this code knows."""
     found = ScriptDirectory.from_config(_config("")).get_current_head()
     assert found is not None
     return found
+
+
+def is_newer(revision: str | None) -> bool:
+    """Whether a revision is none that this code knows, so one of a version to come.
+
+    A version runs on with the tables of the next: nodes are updated one after the other.
+    """
+    return revision is not None and revision not in _known()
+
+
+@cache
+def _known() -> frozenset[str]:
+    scripts = ScriptDirectory.from_config(_config(""))
+    return frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def current(sessions: Sessions) -> str | None:
