@@ -33,6 +33,7 @@ from benchmarks.peers import ROOT, copydesk, payload, running
 from config import Settings
 from moderation.app import create_app
 from moderation.checks.check import Result
+from moderation.commands.worker import AT_ONCE
 from moderation.core.comment import Comment
 from moderation.evaluation import svg
 from moderation.flows import screening, sites
@@ -165,7 +166,7 @@ def _runtime(folder: Path, database: str, ms: float) -> Runtime:
 def _work(rt: Runtime) -> None:
     print("ready", flush=True)
     sys.stdin.readline()
-    Worker(rt).start()
+    Worker(rt, AT_ONCE).start()
     time.sleep(3600)
 
 

@@ -27,8 +27,13 @@ AFTER_ERROR_S = 2.0
 class Worker:
     """Runs from `start` to `stop`; outlives every error, for the database may come back."""
 
-    def __init__(self, rt: Runtime) -> None:
+    def __init__(self, rt: Runtime, at_once: int = 1) -> None:
+        """Make a worker that screens so many comments at once.
+
+        One beside requests, whose sites wait; several where it has the process to itself.
+        """
         self._rt = rt
+        self._at_once = at_once
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=loop, name=name, daemon=True)
@@ -57,7 +62,7 @@ class Worker:
         return all(thread.is_alive() for thread in self._threads)
 
     def _screen(self) -> None:
-        self._repeat(lambda: complete_due(self._rt), self._rt.to_screen)
+        self._repeat(lambda: complete_due(self._rt, self._at_once), self._rt.to_screen)
 
     def _deliver(self) -> None:
         flight = Flight()

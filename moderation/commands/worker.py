@@ -10,6 +10,9 @@ from moderation.checks.check import warm_up
 from moderation.commands.console import as_command, runtime
 from moderation.worker import Worker
 
+AT_ONCE = 4
+"""Comments that are screened side by side."""
+
 
 @click.command("worker")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Tell figures on this port.")
@@ -21,7 +24,7 @@ def command(metrics_port: int | None) -> None:
         signal.signal(number, lambda *_: stopping.set())
     rt = runtime()
     warm_up(rt.checks, rt.pool)
-    worker = Worker(rt)
+    worker = Worker(rt, AT_ONCE)
     worker.start()
     if metrics_port:
         metrics.serve(metrics_port)

@@ -18,22 +18,22 @@ from moderation.store.tables import Revision
 LATE_BUDGET_MS = 30_000
 LEASE = timedelta(seconds=60)
 BATCH = 20
-AT_ONCE = 4
-"""Screened side by side, because each waits for commits of its own."""
 
 
-def complete_due(rt: Runtime) -> int:
+def complete_due(rt: Runtime, at_once: int = 1) -> int:
     """Screen what no request has finished; returns how many revisions were taken up.
 
     The worker's part: comments stored without waiting, those whose process died, and
     those decided with a score missing. What can't be scored stays with a moderator.
+
+    at_once  how many are screened side by side: each waits for commits of its own
     """
     taken = _lease_due(rt)
     # What was tried before may have killed its process: it is tried alone, lest it cost
     # its neighbours an attempt again.
     fresh = [revision_id for revision_id, attempts in taken if attempts == 0]
     if fresh:
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="late") as screeners:
+        with ThreadPoolExecutor(at_once, thread_name_prefix="late") as screeners:
             list(screeners.map(lambda revision_id: _complete(rt, revision_id), fresh))
     for revision_id, attempts in taken:
         if attempts > 0:
