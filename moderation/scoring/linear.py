@@ -7,6 +7,8 @@ It takes microseconds, and each word's part in a score is exact.
 """
 
 import re
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -39,7 +41,7 @@ class Features:
     """Of each word."""
     pairs: list[int]
     """Of each word with the one before; of the first, with nothing."""
-    runs: list[tuple[int, ...]]
+    runs: list[Sequence[int]]
     """Of the letters of each word; in the second table."""
 
     def blocks(self) -> tuple[list[int], list[int]]:
@@ -65,14 +67,14 @@ def features(text: str) -> Features:
 
 
 @lru_cache(maxsize=50_000)
-def _word(word: str) -> tuple[int, tuple[int, ...]]:
+def _word(word: str) -> tuple[int, Sequence[int]]:
     bounded = f" {word} "
     runs = {
         BUCKETS + crc32(bounded[at : at + length].encode("utf-8", "replace")) % BUCKETS
         for length in range(SHORTEST_RUN, LONGEST_RUN + 1)
         for at in range(len(bounded) - length + 1)
     }
-    return crc32(word.encode("utf-8", "replace")), tuple(sorted(runs))
+    return crc32(word.encode("utf-8", "replace")), array("i", sorted(runs))  # four bytes each
 
 
 class LinearStage:
