@@ -197,11 +197,13 @@ class _Writer:
     def _small(self, x: str) -> tuple[str, str]:
         """Give a value as bytes, 128 standing for 0, and the scale of each of its rows."""
         axis = self._figure("last_axis", np.array([-1]))
-        largest = self._node("ReduceMax", [self._node("Abs", [x]), axis], keepdims=1)
+        largest = self._node("ReduceMax", [self._node("Abs", [x]), axis], keepdims=0)
         scale = self._node("Mul", [largest, self._figure("step", np.float32(1 / 127))])
         scale = self._node("Max", [scale, self._figure("least", np.float32(SMALLEST_SCALE))])
-        one, middle = self._figure("one", np.float32(1)), self._figure("middle", np.uint8(128))
-        return self._node("QuantizeLinear", [self._node("Div", [x, scale]), one, middle]), scale
+        middle = self._figure("middle", np.uint8(128))
+        middles = self._node("Expand", [middle, self._node("Shape", [scale])])
+        small = self._node("QuantizeLinear", [x, scale, middles], axis=0)
+        return small, self._node("Unsqueeze", [scale, axis])
 
     def _product(self, small: tuple[str, str], name: str) -> str:
         """Multiply what `_small` gave by int8 weights, and add their bias."""
@@ -212,9 +214,10 @@ class _Writer:
             self._figure(f"{name}.zeros", np.zeros(len(rows), np.int8))
             self._figure(f"{name}.bias", self._weights[f"{name}.bias"])
         bytes_, scale = small
+        one = self._figure("one", np.float32(1))
         product = self._node(
             "MatMulIntegerToFloat",
-            [bytes_, f"{name}.q", "one", f"{name}.scales", "middle", f"{name}.zeros"],
+            [bytes_, f"{name}.q", one, f"{name}.scales", "middle", f"{name}.zeros"],
             domain=MICROSOFT,
         )
         return self._node("Add", [self._node("Mul", [product, scale]), f"{name}.bias"])
