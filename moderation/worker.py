@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from moderation.flows import jobs, rescoring, retention
-from moderation.flows.delivery import SENDERS, Flight, begin_due
+from moderation.flows.delivery import SENDERS, Flight, note_landed, tell_due
 from moderation.flows.late import complete_due
 from moderation.flows.runtime import Runtime
 
@@ -67,7 +67,8 @@ class Worker:
     def _deliver(self) -> None:
         flight = Flight()
         with ThreadPoolExecutor(SENDERS, thread_name_prefix="send") as senders:
-            self._repeat(lambda: len(begin_due(self._rt, senders, flight)), self._rt.to_tell)
+            self._repeat(lambda: tell_due(self._rt, senders, flight), self._rt.to_tell)
+        note_landed(self._rt, flight)
 
     def _jobs(self) -> None:
         ensured = False

@@ -19,9 +19,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from itertools import groupby
 from threading import Lock
+from typing import TypeGuard
 
-from sqlalchemy import Select, exists, func, or_, select, update
+from sqlalchemy import Select, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from moderation import logs, metrics
@@ -29,7 +31,7 @@ from moderation.flows.runtime import Runtime
 from moderation.sender import Answered
 from moderation.signing import sign
 from moderation.store.reading import event_bodies, webhook_id
-from moderation.store.tables import Delivery, Endpoint
+from moderation.store.tables import Delivery, Endpoint, table_of
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,20 @@ PAUSE, PAUSE_MOST = timedelta(seconds=15), timedelta(minutes=10)
 DISABLE_AFTER = timedelta(days=5)
 
 
+_DELIVERY = table_of(Delivery)
+_DELIVERED = (
+    update(_DELIVERY)
+    .where(_DELIVERY.c.id == bindparam("delivery"))
+    .values(
+        status="delivered",
+        next_attempt_at=None,
+        delivered_at=bindparam("now"),
+        answered=bindparam("answer"),
+        error=None,
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """A delivery that was leased, with all that sending it needs."""
@@ -68,15 +84,21 @@ class Parcel:
     """Of the request that caused the decision."""
 
 
+Outcome = Answered | str
+"""The site's answer, or why there was none."""
+Landed = tuple[Parcel, Outcome]
+
+
 class Flight:
-    """Which endpoints are being sent to by this worker, and with how many attempts."""
+    """What one worker has in the air: how many attempts to each endpoint, and what has landed."""
 
     def __init__(self) -> None:
         self._of: Counter[int] = Counter()
+        self._landed: list[Landed] = []
         self._lock = Lock()
 
     def of(self, endpoint_id: int) -> int:
-        """Tell how many attempts to an endpoint are in flight."""
+        """Tell how many attempts to an endpoint are in the air."""
         return self._of[endpoint_id]
 
     @property
@@ -84,10 +106,31 @@ class Flight:
         """Tell whether no more may be taken."""
         return self._of.total() >= SENDERS
 
-    def add(self, endpoint_id: int, change: int) -> None:
-        """Count an attempt that begins (1) or ends (-1)."""
+    def begin(self, parcel: Parcel) -> None:
+        """Count an attempt that begins."""
         with self._lock:
-            self._of[endpoint_id] += change
+            self._of[parcel.endpoint_id] += 1
+
+    def land(self, parcel: Parcel, outcome: Outcome) -> None:
+        """Keep how an attempt ended until it is noted."""
+        with self._lock:
+            self._of[parcel.endpoint_id] -= 1
+            self._landed.append((parcel, outcome))
+
+    def unload(self) -> list[Landed]:
+        """Give what has landed since, and forget it."""
+        with self._lock:
+            landed, self._landed = self._landed, []
+        return landed
+
+
+def tell_due(rt: Runtime, senders: ThreadPoolExecutor, flight: Flight) -> int:
+    """Note what has landed, then begin to send what is due, as far as there is room.
+
+    Waits for no answer. What lands together is noted together: one commit for many.
+    Gives how many were noted and begun.
+    """
+    return note_landed(rt, flight) + len(begin_due(rt, senders, flight))
 
 
 def begin_due(rt: Runtime, senders: ThreadPoolExecutor, flight: Flight) -> list[Future[None]]:
@@ -96,34 +139,31 @@ def begin_due(rt: Runtime, senders: ThreadPoolExecutor, flight: Flight) -> list[
         return []
     parcels = _lease(rt, flight)
     for parcel in parcels:
-        flight.add(parcel.endpoint_id, 1)
+        flight.begin(parcel)
     return [senders.submit(_attempt, rt, parcel, flight) for parcel in parcels]
 
 
 def deliver_due(rt: Runtime, senders: ThreadPoolExecutor) -> int:
-    """Send what is due and wait for the answers; returns how many deliveries were tried."""
-    begun = begin_due(rt, senders, Flight())
+    """Send what is due, wait for the answers and note them; gives how many were tried."""
+    flight = Flight()
+    begun = begin_due(rt, senders, flight)
     for attempt in begun:
         attempt.result()
-    return len(begun)
+    return note_landed(rt, flight)
 
 
 def _attempt(rt: Runtime, parcel: Parcel, flight: Flight) -> None:
     logs.go_on(parcel.request_id)
-    try:
-        outcome = _send(rt, parcel)
-        _note(rt, parcel, outcome)
-        told = {
-            "delivery": parcel.id,
-            "webhook_id": parcel.webhook_id,
-            "attempt": parcel.attempts,
-            "status": outcome.status if isinstance(outcome, Answered) else None,
-        }
-        log.info("delivery", extra={"fields": told})
-    finally:
-        flight.add(parcel.endpoint_id, -1)
-        if flight.of(parcel.endpoint_id) <= PER_ENDPOINT // 2:  # so that several are leased at once
-            rt.to_tell.set()
+    outcome = _send(rt, parcel)
+    flight.land(parcel, outcome)
+    rt.to_tell.set()
+    told = {
+        "delivery": parcel.id,
+        "webhook_id": parcel.webhook_id,
+        "attempt": parcel.attempts,
+        "status": outcome.status if isinstance(outcome, Answered) else None,
+    }
+    log.info("delivery", extra={"fields": told})
 
 
 def retry_wait(attempts: int, retry_after: str | None, now: datetime) -> timedelta | None:
@@ -212,8 +252,7 @@ def _due(endpoint_id: int, now: datetime) -> Select[int, str, datetime, int, str
     )
 
 
-def _send(rt: Runtime, parcel: Parcel) -> Answered | str:
-    """The site's answer, or why there was none."""
+def _send(rt: Runtime, parcel: Parcel) -> Outcome:
     headers = sign(parcel.secret, parcel.webhook_id, rt.now(), parcel.body)
     headers |= {"Content-Type": "application/json", "User-Agent": "Copydesk"}
     if parcel.request_id:
@@ -228,47 +267,66 @@ def _send(rt: Runtime, parcel: Parcel) -> Answered | str:
         return f"{type(error).__name__}: {error}"[:500]
 
 
-def _note(rt: Runtime, parcel: Parcel, outcome: Answered | str) -> None:
-    answered = outcome if isinstance(outcome, Answered) else None
+def note_landed(rt: Runtime, flight: Flight) -> int:
+    """Note how attempts ended, and give how many there were.
+
+    If that fails, they are made again once their leases have run out.
+    """
+    landed = sorted(flight.unload(), key=_endpoint)  # workers lock endpoints in one order
+    if not landed:
+        return 0
     with rt.sessions.write() as session:
         now = rt.clock(session)
-        if answered and 200 <= answered.status < 300:
-            _arrived(session, parcel, answered.status, now)
-            return
-        # Locked, because attempts that fail at once must all be counted.
-        endpoint = session.get_one(Endpoint, parcel.endpoint_id, with_for_update=True)
-        delivery = session.get_one(Delivery, parcel.id)
-        delivery.answered = answered.status if answered else None
-        delivery.error = outcome if isinstance(outcome, str) else None
-        if answered and answered.status == 410:
-            _disable(session, endpoint, "answered 410 Gone", now)
-            return
-        asked = answered.retry_after if answered else None
-        wait = retry_wait(parcel.attempts, asked, now)
-        delivery.status = "dead" if wait is None else "pending"
-        delivery.next_attempt_at = None if wait is None else now + wait
-        _count_failure(session, endpoint, _asked_for(asked, now), now)
+        for endpoint_id, some in groupby(landed, _endpoint):
+            _note(session, endpoint_id, list(some), now)
+    for parcel, outcome in landed:
+        if _arrived(outcome):
+            metrics.LAG.observe((now - parcel.decided_at).total_seconds())
+    return len(landed)
 
 
-def _arrived(session: Session, parcel: Parcel, status: int, now: datetime) -> None:
-    """Note a success; the endpoint is touched only if it had failed, for all share its row."""
-    session.execute(
-        update(Delivery)
-        .where(Delivery.id == parcel.id)
-        .values(
-            status="delivered",
-            next_attempt_at=None,
-            delivered_at=now,
-            answered=status,
-            error=None,
+def _endpoint(landed: Landed) -> int:
+    return landed[0].endpoint_id
+
+
+def _arrived(outcome: Outcome) -> TypeGuard[Answered]:
+    return isinstance(outcome, Answered) and 200 <= outcome.status < 300
+
+
+def _note(session: Session, endpoint_id: int, landed: list[Landed], now: datetime) -> None:
+    arrived = [(parcel, outcome) for parcel, outcome in landed if _arrived(outcome)]
+    if arrived:
+        noted = [{"delivery": p.id, "answer": a.status, "now": now} for p, a in arrived]
+        session.execute(_DELIVERED, noted)
+        # Touched only if it had failed, for all deliveries share its row.
+        session.execute(
+            update(Endpoint)
+            .where(Endpoint.id == endpoint_id, Endpoint.failures > 0)
+            .values(failures=0, failing_since=None, paused_until=None)
         )
-    )
-    session.execute(
-        update(Endpoint)
-        .where(Endpoint.id == parcel.endpoint_id, Endpoint.failures > 0)
-        .values(failures=0, failing_since=None, paused_until=None)
-    )
-    metrics.LAG.observe((now - parcel.decided_at).total_seconds())
+    for parcel, outcome in landed:
+        if not _arrived(outcome):
+            _note_failure(session, parcel, outcome, now)
+
+
+def _note_failure(session: Session, parcel: Parcel, outcome: Outcome, now: datetime) -> None:
+    answered = outcome if isinstance(outcome, Answered) else None
+    # Locked, because attempts that fail at once must all be counted.
+    endpoint = session.get_one(Endpoint, parcel.endpoint_id, with_for_update=True)
+    delivery = session.get_one(Delivery, parcel.id)
+    delivery.answered = answered.status if answered else None
+    delivery.error = outcome if isinstance(outcome, str) else None
+    if answered and answered.status == 410:
+        _disable(session, endpoint, "answered 410 Gone", now)
+        return
+    asked = answered.retry_after if answered else None
+    wait = retry_wait(parcel.attempts, asked, now)
+    if wait is not None and endpoint.disabled_at is not None:  # meanwhile
+        delivery.status, delivery.next_attempt_at = "withheld", None
+        return
+    delivery.status = "dead" if wait is None else "pending"
+    delivery.next_attempt_at = None if wait is None else now + wait
+    _count_failure(session, endpoint, _asked_for(asked, now), now)
 
 
 def _count_failure(session: Session, endpoint: Endpoint, asked: timedelta, now: datetime) -> None:

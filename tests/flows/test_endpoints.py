@@ -14,6 +14,7 @@ from moderation.flows.delivery import (
     Flight,
     begin_due,
     deliver_due,
+    note_landed,
 )
 from moderation.store.tables import Delivery, Endpoint
 from moderation.worker import Worker
@@ -163,6 +164,47 @@ def test_one_that_fails_for_days_is_disabled_and_keeps_what_it_is_owed(
     while deliver_due(rt, senders):
         pass
     assert len(set(receiver.ids)) == 2
+
+
+def test_what_fails_after_its_endpoint_was_switched_off_is_kept(
+    site, rt, endpoint, senders
+) -> None:
+    receiver, flight, hang = endpoint(), Flight(), threading.Event()
+
+    def hold(count: int) -> tuple[int, dict[str, str]]:
+        hang.wait(20)
+        return 500, {}
+
+    receiver.answer = hold
+    post(site, 2)
+    begun = begin_due(rt, senders, flight)
+    sites.switch_endpoint(rt, "daily", state(rt).id, on=False)
+    hang.set()
+    for attempt in begun:
+        attempt.result(20)
+    assert note_landed(rt, flight) == 2
+    hasten(rt)
+    assert deliver_due(rt, senders) == 0
+    with rt.sessions.read() as session:
+        assert set(session.scalars(select(Delivery.status))) == {"withheld"}
+
+
+def test_a_worker_that_stops_notes_what_it_has_in_the_air(site, rt, endpoint) -> None:
+    receiver, hang = endpoint(), threading.Event()
+
+    def hold(count: int) -> tuple[int, dict[str, str]]:
+        hang.wait(20)
+        return 200, {}
+
+    receiver.answer = hold
+    worker = Worker(rt)
+    worker.start()
+    post(site, 2)
+    until(lambda: len(receiver.ids) == 2, "both attempts")
+    threading.Timer(0.3, hang.set).start()
+    worker.stop()
+    with rt.sessions.read() as session:
+        assert set(session.scalars(select(Delivery.status))) == {"delivered"}
 
 
 def test_a_range_of_time_is_sent_again(site, rt, endpoint, senders) -> None:
