@@ -62,7 +62,7 @@ def conclude(
     with rt.sessions.write() as session:
         comment = ledger.lock_comment(session, task.comment_id, parts=False)
         kept = ledger.keep_assessment(session, task.revision_id, document, now)
-        ledger.plan_retry(session, task.revision_id, _next_try(task, assessment, now))
+        ledger.plan_retry(session, task.revision_id, _next_try(task, assessment, rt.clock(session)))
         gave_up = task.attempts > MAX_ATTEMPTS
         entry = _entry(rt.new_id("dec"), task, assessment, kept, now, gave_up=gave_up)
         if _is_wanted(session, comment, task, entry, complete=not assessment.missing):

@@ -110,7 +110,7 @@ def replay(
         session.execute(
             update(Delivery)
             .where(Delivery.id.in_(chosen))
-            .values(status="pending", attempts=0, next_attempt_at=rt.now(), error=None)
+            .values(status="pending", attempts=0, next_attempt_at=rt.clock(session), error=None)
         )
     rt.to_tell.set()
     return len(chosen)

@@ -178,7 +178,7 @@ def _admit(
         number=number,
         published_before=before,
         received_at=now,
-        due_at=now
+        due_at=rt.clock(session)
         + timedelta(milliseconds=deadline_ms)
         + (GRACE if deadline_ms > 0 else timedelta()),
     )

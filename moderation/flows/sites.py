@@ -149,7 +149,7 @@ def switch_endpoint(
         session.execute(
             update(Delivery)
             .where(Delivery.endpoint_id == endpoint_id, Delivery.status == was)
-            .values(status=becomes, next_attempt_at=now if on else None)
+            .values(status=becomes, next_attempt_at=rt.clock(session) if on else None)
         )
     rt.to_tell.set()
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, joinedload
 from moderation import logs, metrics
 from moderation.core.comment import Status, Submission
 from moderation.core.decision import raised_by_report
+from moderation.store.database import clock
 from moderation.store.tables import (
     Article,
     AssessmentRow,
@@ -311,6 +312,7 @@ def _close_reports(session: Session, comment: Comment, now: datetime) -> None:
 
 def _owe_events(session: Session, comment: Comment, decision: DecisionRow) -> None:
     event = f"comment.{STATUS_AFTER[decision.action].value}"
+    due = clock(session)  # a node whose own clock is ahead would tell late
     owed = [
         {
             "endpoint_id": endpoint.id,
@@ -318,7 +320,7 @@ def _owe_events(session: Session, comment: Comment, decision: DecisionRow) -> No
             "decision_id": decision.id,
             "event": event,
             "status": "pending" if endpoint.disabled_at is None else "withheld",
-            "next_attempt_at": decision.decided_at if endpoint.disabled_at is None else None,
+            "next_attempt_at": due if endpoint.disabled_at is None else None,
             "created_at": decision.decided_at,
             "request_id": logs.request_id(),
         }
