@@ -66,7 +66,7 @@ def features(text: str) -> Features:
     return Features(spans, words, pairs, runs)
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=16_384)  # 94 % of the words of mixed comments
 def _word(word: str) -> tuple[int, Sequence[int]]:
     bounded = f" {word} "
     runs = {
