@@ -26,8 +26,8 @@ WEIGHTS = Path(__file__).parent / "weights"
 CARD = "model.json"
 MOST_WORDS = 60
 """Places of a text that are told to carry its score."""
-LONGEST_RELEASED = 80
-"""Words of a text that the linear stage alone may decide on: among more, one insult drowns."""
+PART = 60
+"""Words that the linear stage decides on at once: among more, one insult drowns."""
 NOTABLE = 0.5
 """Share of the heaviest word's part from which a word is told."""
 
@@ -80,10 +80,14 @@ class BundledModel:
         if self._encoder is None or self._gate is None:
             return None
         found = self._features(text)
-        if len(found.spans) > LONGEST_RELEASED:
+        whole = self._linear.logits(found) @ self._alone + self._alone_offsets
+        if not self._gate.releases(whole, acting_from):
             return None
-        logits = self._linear.logits(found) @ self._alone + self._alone_offsets
-        return _chances(logits) if self._gate.releases(logits, acting_from) else None
+        for part in found.parts(PART):
+            logits = self._linear.logits(part) @ self._alone + self._alone_offsets
+            if not self._gate.releases(logits, acting_from):
+                return None
+        return _chances(whole)
 
     def explain(self, text: str, attribute: str) -> list[tuple[int, int, float]]:
         """Give the words that push a score up, with their share of the heaviest one's.

@@ -1,16 +1,19 @@
 """The gate: which comments the second stage need not read.
 
-Most comments are so far from every threshold that the costly stage could not bring them
-there. How far is far enough is not guessed: the model comes with the logits that both
-ways gave on its calibration rows, so for any thresholds there is a margin that keeps a
-stated share of the comments that the whole model would hold or reject (a cascade in the
-sense of Viola and Jones 2001, with one stage to spare).
+Most comments are so harmless that the costly stage could not bring them to a threshold.
+Which, is not guessed: the model comes with the logits that both ways gave on its
+calibration rows. For any thresholds a logistic regression tells from the first stage's
+logits how likely the whole model is to hold or reject, and a limit on that is found that
+keeps a stated share of what it would (a cascade in the sense of Viola and Jones 2001,
+with one stage to spare). All attributes count, not just the one that is nearest to its
+threshold: the second stage reads a threat where the first sees only that someone is rude.
 
 It releases only where it is told the thresholds, and never what the first stage alone
 would hold.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,11 +25,30 @@ from moderation.scoring.model import ATTRIBUTES
 AGREEMENT = 0.99
 """Share of the whole model's holds and rejects that must still reach it."""
 
+PARTS = 5
+"""The limit is found on rows that the regression has not seen: in turn a fifth of them."""
+RIDGE = 0.01
+"""Keeps the weights finite where few rows reach anything."""
+MOST_STEPS = 50
+ENOUGH = 1e-6
+"""Improvement of the loss, as a share of it, at which the regression is done."""
+ROUNDING = 1e-9
+"""A row alone and among others gives sums that differ in their last digits."""
+
 Floats = NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """What is released at some thresholds: rows whose doubt is below the limit."""
+
+    weights: Floats
+    """Of each attribute's logit, then the offset."""
+    limit: float
+
+
 class Gate:
-    """A margin for each set of thresholds, fitted when it is first asked for."""
+    """A regression for each set of thresholds, fitted when it is first asked for."""
 
     def __init__(self, first: Floats, whole: Floats, weights: Floats) -> None:
         """Take what both ways said of the same comments.
@@ -61,28 +83,65 @@ class Gate:
         thresholds  attribute → lowest score at which anything follows
         """
         limits = tuple(thresholds.get(name, 1.0) for name in ATTRIBUTES)
-        return float(_nearest(first, _logits(limits))) < self._fitted(limits)
+        fitted = self._fitted(limits)
+        if (first >= _logits(limits)).any():
+            return False
+        return float(_doubt(first[None], fitted.weights)[0]) < fitted.limit
 
-    def margin(self, thresholds: Mapping[str, float]) -> float:
-        """Give the logits by which a released comment falls short of every threshold, ≤ 0."""
-        return self._fitted(tuple(thresholds.get(name, 1.0) for name in ATTRIBUTES))
-
-    def _fit(self, limits: tuple[float, ...]) -> float:
+    def _fit(self, limits: tuple[float, ...]) -> _Fitted:
         at = _logits(limits)
         reached = (self._whole >= at).any(axis=1)
         if not self._weights[reached].any():
             # Nothing like it was seen; what it looks like to the first stage isn't known.
-            return 0.0 if np.isinf(at).all() else -np.inf
-        near = _nearest(self._first[reached], at)
-        order = np.argsort(near)
+            none = np.zeros(len(at) + 1)
+            return _Fitted(none, np.inf if np.isinf(at).all() else -np.inf)
+        weights = self._regression(reached, np.ones(len(reached), bool))
+        doubt = _doubt(self._first, weights)
+        unseen = np.empty_like(doubt)
+        part_of = np.arange(len(doubt)) % PARTS
+        for part in range(PARTS):
+            of_others = self._regression(reached, part_of != part)
+            unseen[part_of == part] = _doubt(self._first[part_of == part], of_others)
+        return _Fitted(weights, min(self._limit(doubt, reached), self._limit(unseen, reached)))
+
+    def _limit(self, doubt: Floats, reached: NDArray[np.bool_]) -> float:
+        """Give the doubt from which the stated share of what reaches a threshold lies."""
+        order = np.argsort(doubt[reached])
         lost = self._weights[reached][order].cumsum()
         last = int(np.searchsorted(lost, (1 - AGREEMENT) * lost[-1], side="right"))
-        return min(0.0, float(near[order][last]))
+        return float(doubt[reached][order][last]) - ROUNDING
+
+    def _regression(self, reached: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> Floats:
+        """Fit a logistic regression by Newton's method, on the rows that are chosen."""
+        rows = np.column_stack([self._first[chosen], np.ones(chosen.sum())])
+        target = reached[chosen].astype(np.float64)
+        counts = self._weights[chosen] / self._weights.mean()
+        penalty = RIDGE * np.append(self._first.var(axis=0), 0)
+
+        def loss(weights: Floats) -> float:
+            logits = rows @ weights
+            error = np.logaddexp(0, logits) - target * logits
+            return float(counts @ error + penalty @ weights**2)
+
+        found = np.zeros(rows.shape[1])
+        now = loss(found)
+        for _ in range(MOST_STEPS):
+            likely = 1 / (1 + np.exp(-(rows @ found)))
+            slope = rows.T @ (counts * (likely - target)) + 2 * penalty * found
+            bend = (rows.T * (counts * likely * (1 - likely))) @ rows + np.diag(2 * penalty + 1e-9)
+            step = np.linalg.solve(bend, slope)
+            # Far from the end a whole step may lead away from it.
+            while loss(found - step) > now and np.abs(step).max() > ENOUGH:
+                step /= 2
+            found, before, now = found - step, now, loss(found - step)
+            if before - now <= ENOUGH * before:
+                break
+        return found
 
 
-def _nearest(first: Floats, at: Floats) -> Floats:
-    """Give how far each row is from the threshold that it comes nearest to; below 0: short."""
-    return np.asarray((first - at).max(axis=-1))
+def _doubt(first: Floats, weights: Floats) -> Floats:
+    """Give the logit of the chance that the whole model would hold or reject each row."""
+    return np.asarray(first @ weights[:-1] + weights[-1])
 
 
 def _logits(limits: tuple[float, ...]) -> Floats:

@@ -8,7 +8,7 @@ It takes microseconds, and each word's part in a score is exact.
 
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -47,6 +47,13 @@ class Features:
     def blocks(self) -> tuple[list[int], list[int]]:
         """Give the different places in the first and the second table."""
         return [*{*self.words, *self.pairs}], [*{at for runs in self.runs for at in runs}]
+
+    def parts(self, length: int) -> Iterator["Features"]:
+        """Give so many words at a time, each part half over the one before; none if all fit."""
+        count = len(self.spans)
+        for start in range(0, count - length // 2, length // 2) if count > length else ():
+            cut = slice(start, start + length)
+            yield Features(self.spans[cut], self.words[cut], self.pairs[cut], self.runs[cut])
 
 
 def features(text: str) -> Features:

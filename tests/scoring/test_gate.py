@@ -49,8 +49,22 @@ def test_where_nothing_follows_from_a_score_all_are_released(gate: Gate):
     assert all(gate.releases(row, {}) for row in FIRST)
 
 
-def test_another_policy_has_another_margin(gate: Gate):
-    assert gate.margin({"insult": 0.9}) != gate.margin({"insult": 0.5})
+def test_a_stricter_policy_has_fewer_released(gate: Gate):
+    lenient, strict = ({"insult": at} for at in (0.9, 0.2))
+    released = [sum(gate.releases(row, asked) for row in FIRST) for asked in (lenient, strict)]
+    assert released[0] > 1.2 * released[1]
+
+
+def test_an_attribute_counts_that_only_the_whole_model_reads():
+    """The first stage sees a rude comment; that rude ones are often threats, it is told."""
+    rude, threat = ATTRIBUTES.index("insult"), ATTRIBUTES.index("threat")
+    first, whole = np.full((2, 2000, len(ATTRIBUTES)), -6.0)
+    first[:1000, rude] = 1.0
+    first += RANDOM.normal(0, 0.2, first.shape)
+    whole[:500, threat] = 3.0
+    gate = Gate(first, whole, np.ones(len(first)))
+    released = [gate.releases(row, {"threat": 0.5}) for row in first]
+    assert np.mean(released[:1000]) < 0.05 and np.mean(released[1000:]) > 0.95
 
 
 def reached(logits: np.ndarray, asked: dict[str, float]) -> np.ndarray:
