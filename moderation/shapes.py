@@ -104,6 +104,10 @@ class SimulationSchema(Schema):
     policy_version = fields.Integer(required=True, metadata={"description": "The one in force"})
     total = fields.Integer(required=True, metadata={"description": "Comments looked at"})
     on_record = fields.Integer(required=True)
+    by_first_stage = fields.Integer(
+        required=True,
+        metadata={"description": "Of those looked at, scored by the model's first stage alone"},
+    )
     live = fields.Dict(required=True)
     draft = fields.Dict(required=True)
     changes = fields.List(fields.Dict(), required=True)

@@ -52,8 +52,12 @@ def content_key(body: str) -> str:
 
     Case, spacing and punctuation don't count; emoji and other symbols do.
     """
-    folded = "".join(folded_char(char) for char in body)
-    bare = "".join(char if _counts(char) else " " for char in folded)
+    if body.isascii():
+        folded = body.lower().replace("_", " ")
+        bare = folded.translate(_ASCII_THAT_COUNTS)
+    else:
+        folded = "".join(folded_char(char) for char in body)
+        bare = "".join(char if _counts(char) else " " for char in folded)
     squeezed = " ".join((bare if bare.strip() else _STRETCHED.sub(r"\1", folded)).split())
     return blake2b(squeezed.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
@@ -64,3 +68,6 @@ _STRETCHED = re.compile(r"(.)\1+", re.DOTALL)
 
 def _counts(char: str) -> bool:
     return not char.isspace() and unicodedata.category(char)[0] not in "PC"
+
+
+_ASCII_THAT_COUNTS = {at: chr(at) if _counts(chr(at)) else " " for at in range(128)}

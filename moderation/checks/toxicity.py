@@ -13,7 +13,7 @@ from threading import Lock
 
 from moderation import text
 from moderation.checks.check import Result
-from moderation.core.comment import Comment, Finding
+from moderation.core.comment import FIRST_STAGE, Comment, Finding
 from moderation.scoring.model import ModelUnavailable, StagedModel, ToxicityModel
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class ToxicityCheck:
         released = self._released(model, reading.text, comment.acting_from)
         if released is not None and self._draw() >= AUDITED:
             # No score reaches anything, so there is nothing to explain.
-            return Result(released, version=f"{model.name} first stage")
+            return Result(released, version=model.name + FIRST_STAGE)
         scores = model.score(reading.text, comment.until)
         if released is not None:
             _audit(scores, comment.acting_from or {})

@@ -191,6 +191,10 @@ class Finding:
     """Seconds since the earlier comment that this one repeats."""
 
 
+FIRST_STAGE = " first stage"
+"""Ends the version of a model that was not asked whole, because nothing would have followed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Assessment:
     """All scores and findings of one revision."""
@@ -203,3 +207,8 @@ class Assessment:
     versions: Mapping[str, str] = field(default_factory=dict)
     """Check → id and version of the model or word list it used."""
     took_ms: float = 0.0
+
+    @property
+    def is_by_first_stage(self) -> bool:
+        """Whether a model's cheap stage alone was asked: its scores are the less exact ones."""
+        return any(version.endswith(FIRST_STAGE) for version in self.versions.values())

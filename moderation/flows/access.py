@@ -323,8 +323,8 @@ def revoke_own_key(rt: Runtime, viewer: Viewer, key_id: int) -> None:
 def site_door(rt: Runtime, slug: str) -> SiteDoor | None:
     """A site's secrets in force, or None where there is no such site."""
     now = rt.now()
-    with rt.sessions.read() as session:
-        return door_of(session, slug, now)
+    with rt.sessions.reading() as database:
+        return door_of(database, slug, now)
 
 
 def _viewer(session: Session, person: Person) -> Viewer:

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from moderation.core.comment import Assessment, Comment, Context, Status
-from moderation.core.decision import decide, urgency
+from moderation.core.comment import Assessment, Comment, Context, Earlier, Status, Submission
+from moderation.core.decision import Verdict, decide, urgency
 from moderation.core.policy import Action, Policy
 from moderation.flows.runtime import Runtime
 from moderation.store import intake, ledger, reading
 from moderation.store.intake import Webhook
+from moderation.store.places import place_of
 from moderation.store.tables import Comment as CommentRow
 from moderation.store.tables import DecisionRow
 from moderation.wire import dump_assessment, dump_reason
@@ -45,6 +47,62 @@ class Task:
     policy_version: int
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """A comment that is not stored yet, with all that the checks need."""
+
+    site_id: int
+    given: Submission
+    comment: Comment
+    policy: Policy
+    policy_version: int
+
+
+class _Overtaken(Exception):
+    """What was gathered for the checks is not so any more."""
+
+
+def conclude_new(rt: Runtime, news: News, assessment: Assessment, webhook: Webhook) -> Reply | None:
+    """Store a comment with what was assessed and decided, in one write, and answer.
+
+    None, and nothing is stored, if the comment or its webhook is new no more, or if its
+    author has written something else since: two copies that come at once see each other.
+    """
+    now, given = rt.now(), news.given
+    document = dump_assessment(assessment)
+    try:
+        with rt.sessions.writing() as database:
+            place = place_of(database, news.site_id, given, now)
+            history = intake.history(database, place.author_id, now)
+            if _has_grown(news.comment.history, history):
+                raise _Overtaken
+            before = intake.published_before(database, place.author_id)
+            context = Context(given.author.role, given.article.section, before)
+            verdict = decide(assessment, news.policy, context)
+            decision = ledger.admit_decided(
+                database,
+                news.site_id,
+                given,
+                place,
+                published_before=before,
+                document=document,
+                entry=_entry(rt.new_id("dec"), verdict, news.policy_version, now),
+                due_at=_next_try(0, assessment, rt.clock(database)),
+            )
+            intake.remember(
+                database, news.site_id, webhook, decision.comment_id, 1, decision.id, now
+            )
+    except (_Overtaken, IntegrityError):
+        return None
+    rt.to_tell.set()
+    return Reply(200, reading.rendered(given.id, 1, decision, given.body, document))
+
+
+def _has_grown(seen: tuple[Earlier, ...], now: tuple[Earlier, ...]) -> bool:
+    """Whether there is something new in an author's history; the oldest of it may be gone."""
+    return [one.key for one in now] != [one.key for one in seen[: len(now)]]
+
+
 def conclude(
     rt: Runtime,
     task: Task,
@@ -62,9 +120,17 @@ def conclude(
     with rt.sessions.write() as session:
         comment = ledger.lock_comment(session, task.comment_id, parts=False)
         kept = ledger.keep_assessment(session, task.revision_id, document, now)
-        ledger.plan_retry(session, task.revision_id, _next_try(task, assessment, rt.clock(session)))
-        gave_up = task.attempts > MAX_ATTEMPTS
-        entry = _entry(rt.new_id("dec"), task, assessment, kept, now, gave_up=gave_up)
+        due_at = _next_try(task.attempts, assessment, rt.clock(session))
+        ledger.plan_retry(session, task.revision_id, due_at)
+        verdict = decide(assessment, task.policy, task.context)
+        entry = _entry(
+            rt.new_id("dec"),
+            verdict,
+            task.policy_version,
+            now,
+            assessment_id=kept,
+            gave_up=task.attempts > MAX_ATTEMPTS,
+        )
         if _is_wanted(session, comment, task, entry, complete=not assessment.missing):
             decision = ledger.record(session, comment, entry)
             if webhook is not None:
@@ -79,14 +145,13 @@ def conclude(
 
 def _entry(
     id: str,
-    task: Task,
-    assessment: Assessment,
-    assessment_id: int,
+    verdict: Verdict,
+    policy_version: int,
     now: datetime,
     *,
-    gave_up: bool,
+    assessment_id: int | None = None,
+    gave_up: bool = False,
 ) -> ledger.Entry:
-    verdict = decide(assessment, task.policy, task.context)
     # What could never be scored is for a person, even where the policy would publish it.
     action = max(verdict.action, Action.HOLD) if gave_up else verdict.action
     return ledger.Entry(
@@ -94,7 +159,7 @@ def _entry(
         action=action.word,
         by="policy",
         decided_at=now,
-        policy_version=task.policy_version,
+        policy_version=policy_version,
         assessment_id=assessment_id,
         reasons=[dump_reason(reason) for reason in verdict.reasons],
         urgency=urgency((r.attribute, r.score) for r in verdict.reasons),
@@ -115,7 +180,7 @@ def _is_wanted(
     return standing.action != entry.action or not reading.was_complete(session, standing)
 
 
-def _next_try(task: Task, assessment: Assessment, now: datetime) -> datetime | None:
-    if not assessment.missing or task.attempts >= MAX_ATTEMPTS:
+def _next_try(attempts: int, assessment: Assessment, now: datetime) -> datetime | None:
+    if not assessment.missing or attempts >= MAX_ATTEMPTS:
         return None
-    return now + timedelta(seconds=10 * 4**task.attempts)
+    return now + timedelta(seconds=10 * 4**attempts)

@@ -106,7 +106,7 @@ def _store(rt: Runtime, session: Session, site_id: int, past: PastComment, now: 
         place,
         given,
         number=1,
-        published_before=intake.published_before(session, place.author_id, place.comment_id),
+        published_before=intake.published_before(session, place.author_id, but=place.comment_id),
         received_at=at,
         due_at=None,
     )

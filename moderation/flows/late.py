@@ -99,7 +99,7 @@ def _given_up(rt: Runtime) -> Assessment:
 def _gather(session: Session, comment: CommentRow, revision: Revision) -> Task:
     """The task of a revision that is on record."""
     version, policy = policy_in_force(session, comment.site_id)
-    history = intake.history(session, revision.author_id, comment.id, revision.received_at)
+    history = intake.history(session, revision.author_id, revision.received_at, but=comment.id)
     return Task(
         comment_id=comment.id,
         revision_id=revision.id,

@@ -12,12 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy.orm import Session
 from ulid import ULID
 
 from moderation.checks.check import Check
 from moderation.sender import Sender
-from moderation.store.database import Sessions, clock
+from moderation.store.database import Database, Sessions, clock
 
 
 class RuntimeSettings(Protocol):
@@ -93,7 +92,7 @@ class Runtime:
     """Where checks run, apart from the requests that wait for them."""
     room: Room = field(default_factory=lambda: Room(12))
     now: Callable[[], datetime] = utc_now
-    clock: Callable[[Session], datetime] = clock
+    clock: Callable[[Database], datetime] = clock
     """The time by which work is leased: the database's, for the nodes' own may disagree."""
     new_id: Callable[[str], str] = new_id
     to_screen: threading.Event = field(default_factory=threading.Event)

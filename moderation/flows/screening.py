@@ -1,10 +1,13 @@
 """Screening: a comment comes in, a decision goes out.
 
-Read from top to bottom, this is the way of one comment: store it with its duty to be
-decided (short write) → run the checks (no transaction is open) → decide (pure) → record
-the decision, the status and the events owed (short write) → answer.
+Read from top to bottom, this is the way of one comment: look up what is known of it
+(short read) → run the checks (no transaction is open) → decide (pure) → store the
+comment, its assessment, the decision and the events owed (one short write) → answer.
 
-A process that dies in between leaves a revision that is due; the worker finishes it.
+Nothing is stored before it is decided, so a process that dies in between leaves nothing,
+and has answered nothing: the site sends the comment again. What shall not be waited for,
+an edit, and what two requests bring at once are stored first, with their duty to be
+decided; the worker finishes what a dead process leaves of these.
 """
 
 import logging
@@ -19,14 +22,16 @@ from sqlalchemy.orm import Session
 from moderation import metrics
 from moderation.checks.check import run_checks
 from moderation.core.comment import (
+    Assessment,
     Comment,
     Context,
+    Earlier,
     Status,
     Submission,
 )
 from moderation.core.decision import raised_by_report
 from moderation.core.policy import Policy
-from moderation.flows.conclude import Reply, Task, conclude
+from moderation.flows.conclude import News, Reply, Task, conclude, conclude_new
 from moderation.flows.errors import Invalid, NotFound, Removed, WebhookReused
 from moderation.flows.pressure import affordable
 from moderation.flows.runtime import Runtime
@@ -59,20 +64,54 @@ def submit(
     deadline_ms  wall time from now; 0 stores only
     """
     started = time.monotonic()
+
+    def checked(comment: Comment) -> Assessment:
+        left_ms = max(deadline_ms - (time.monotonic() - started) * 1000, 0)
+        with metrics.timed("check"):
+            return run_checks(rt.checks, comment, left_ms, rt.pool, most_ms=most_ms)
+
     if deadline_ms <= 0:
         stored = _stored(rt, site_id, given, webhook, deadline_ms)
         rt.to_screen.set()
         return stored if isinstance(stored, Reply) else _standing(rt, stored.comment_id)
     with affordable(rt, deadline_ms) as most_ms:
-        admitted = _stored(rt, site_id, given, webhook, deadline_ms)
-        if isinstance(admitted, Reply):
-            return admitted
-        left_ms = max(deadline_ms - (time.monotonic() - started) * 1000, 0)
-        with metrics.timed("check"):
-            comment = admitted.comment
-            assessment = run_checks(rt.checks, comment, left_ms, rt.pool, most_ms=most_ms)
+        news = _looked_up(rt, site_id, given, webhook)
+        if news is not None:
+            assessment = checked(news.comment)
+            with metrics.timed("decide"):
+                reply = conclude_new(rt, news, assessment, webhook)
+            if reply is not None:
+                return reply
+        task = _stored(rt, site_id, given, webhook, deadline_ms)
+        if isinstance(task, Reply):
+            return task
+        assessment = checked(task.comment)
         with metrics.timed("decide"):
-            return conclude(rt, admitted, assessment, webhook)
+            return conclude(rt, task, assessment, webhook)
+
+
+def _looked_up(rt: Runtime, site_id: int, given: Submission, webhook: Webhook) -> News | None:
+    """Gather what the checks need for a new comment; None if it came before."""
+    now = rt.now()
+    with metrics.timed("look up"), rt.sessions.reading() as database:
+        if intake.is_known(database, site_id, webhook, given.id):
+            return None
+        version, policy = policy_in_force(database, site_id)
+        author_id = intake.author_of(database, site_id, given.author.key)
+        history = intake.history(database, author_id, now) if author_id is not None else ()
+    _refuse_too_long(policy, given)
+    return News(site_id, given, _for_checks(given, policy, history), policy, version)
+
+
+def _for_checks(given: Submission, policy: Policy, history: tuple[Earlier, ...]) -> Comment:
+    return Comment(
+        body=given.body,
+        format=given.format,
+        language=given.language,
+        words=policy.words,
+        history=history,
+        acting_from=policy.acting_from(given.article.section),
+    )
 
 
 def _stored(
@@ -170,7 +209,7 @@ def _admit(
             return _nothing_new(session, place.before, webhook, now)
         ledger.reopen(session, place.before)
         number = place.before.revision
-    before = intake.published_before(session, place.author_id, place.comment_id)
+    before = intake.published_before(session, place.author_id, but=place.comment_id)
     revision_id = ledger.revise(
         session,
         place,
@@ -189,13 +228,8 @@ def _admit(
         number=number,
         attempts=0,
         decision_seen=place.before.decision_id if place.before else None,
-        comment=Comment(
-            body=given.body,
-            format=given.format,
-            language=given.language,
-            words=policy.words,
-            history=intake.history(session, place.author_id, place.comment_id, now),
-            acting_from=policy.acting_from(given.article.section),
+        comment=_for_checks(
+            given, policy, intake.history(session, place.author_id, now, but=place.comment_id)
         ),
         context=Context(given.author.role, given.article.section, before),
         policy=policy,

@@ -104,11 +104,13 @@ def simulate_draft(rt: Runtime, viewer: Viewer, site: str, document: Any) -> dic
         )
     live = parsed(row)
     bodies = {comment.external_id: revision.body for comment, revision, _ in rows}
-    outcome = simulate((_past(*row, live, draft) for row in rows), live, draft)
+    history = [_past(*row, live, draft) for row in rows]
+    outcome = simulate(history, live, draft)
     return {
         "policy_version": row.version,
         "total": outcome.total,
         "on_record": on_record,
+        "by_first_stage": sum(past.assessment.is_by_first_stage for past in history),
         "live": _by_action(outcome, side=0),
         "draft": _by_action(outcome, side=1),
         "changes": _changes(outcome),

@@ -36,6 +36,7 @@ ROUNDING = 1e-9
 """A row alone and among others gives sums that differ in their last digits."""
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class Gate:
 
     def _fit(self, limits: tuple[float, ...]) -> _Fitted:
         at = _logits(limits)
-        reached = (self._whole >= at).any(axis=1)
+        reached: Flags = np.asarray((self._whole >= at).any(axis=1))
         if not self._weights[reached].any():
             # Nothing like it was seen; what it looks like to the first stage isn't known.
             none = np.zeros(len(at) + 1)
@@ -104,14 +105,14 @@ class Gate:
             unseen[part_of == part] = _doubt(self._first[part_of == part], of_others)
         return _Fitted(weights, min(self._limit(doubt, reached), self._limit(unseen, reached)))
 
-    def _limit(self, doubt: Floats, reached: NDArray[np.bool_]) -> float:
+    def _limit(self, doubt: Floats, reached: Flags) -> float:
         """Give the doubt from which the stated share of what reaches a threshold lies."""
         order = np.argsort(doubt[reached])
         lost = self._weights[reached][order].cumsum()
         last = int(np.searchsorted(lost, (1 - AGREEMENT) * lost[-1], side="right"))
         return float(doubt[reached][order][last]) - ROUNDING
 
-    def _regression(self, reached: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> Floats:
+    def _regression(self, reached: Flags, chosen: Flags) -> Floats:
         """Fit a logistic regression by Newton's method, on the rows that are chosen."""
         rows = np.column_stack([self._first[chosen], np.ones(chosen.sum())])
         target = reached[chosen].astype(np.float64)

@@ -5,7 +5,8 @@ time. So a writer that sees another waiting leaves the commit to it; the last of
 commits for all, and each goes on when that is done. Nobody waits for company: a lone
 writer commits at once. (Group commit, DeWitt et al. 1984, without its waiting window.)
 
-Each writer works in a savepoint: what fails in one is rolled back, and the others stand.
+The first of a group has the transaction to itself; each that joins works in a savepoint:
+what fails in one is rolled back, and the others stand.
 
 Processes take turns by a lock on a file beside the database. SQLite's own waiting sleeps
 longer and longer, up to a tenth of a second, and a process that commits often starves
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Lock
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
@@ -55,6 +57,24 @@ class CommitGroups:
         Raises what the database raises: at the start if it is locked, at the end to every
         writer of a group that can't be committed.
         """
+        with self._in_turn() as group:
+            mode: Any = "rollback_only" if group.size == 1 else "create_savepoint"
+            session = Session(group.connection, join_transaction_mode=mode, expire_on_commit=False)
+            with session, session.begin():
+                yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection in a transaction of its own; otherwise as `write`."""
+        with self._in_turn() as group:
+            if group.size == 1:
+                yield group.connection
+                return
+            with group.connection.begin_nested():
+                yield group.connection
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[_Group]:
         with self._counting:
             self._waiting += 1
         with self._turn:
@@ -62,8 +82,7 @@ class CommitGroups:
                 self._waiting -= 1
             group = self._joined()
             try:
-                with _savepoint(group.connection) as session:
-                    yield session
+                yield group
             except BaseException as error:
                 self._leave(group, error)
                 raise
@@ -91,8 +110,9 @@ class CommitGroups:
 
     def _leave(self, group: _Group, error: BaseException | None = None) -> None:
         """End the group, unless there is someone to go on with it."""
-        if error is not None and not _is_open(group.connection):
-            # The disk is full, say: SQLite has taken back the others' part as well.
+        if error is not None and (group.size == 1 or not _is_open(group.connection)):
+            # It had no savepoint; or the disk is full, say, and SQLite has taken back the
+            # others' part as well. What is left is rolled back as the connection closes.
             self._end(group, error)
         elif group.size >= MOST or not self._waiting:
             try:
@@ -137,13 +157,6 @@ class _Queue:
         if self._file is None or self._file[0] != os.getpid():
             self._file = os.getpid(), os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         return self._file[1]
-
-
-@contextmanager
-def _savepoint(connection: Connection) -> Iterator[Session]:
-    session = Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
-    with session, session.begin():
-        yield session
 
 
 def _is_open(connection: Connection) -> bool:

@@ -4,11 +4,12 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from moderation.core.comment import Earlier, Status
-from moderation.store.tables import Comment, Inbound, Report, Revision, table_of
+from moderation.store.database import Database
+from moderation.store.tables import Author, Comment, Inbound, Report, Revision, table_of
 
 HISTORY = timedelta(hours=1)
 """How far back the author's own comments are shown to the checks."""
@@ -29,7 +30,21 @@ class Webhook:
 
 # Every comment comes through these: they are built once, and by table, for an entity of
 # the ORM costs as much again as the statement.
-_INBOUND, _COMMENT, _REVISION = map(table_of, (Inbound, Comment, Revision))
+_AUTHOR, _INBOUND, _COMMENT, _REVISION = map(table_of, (Author, Inbound, Comment, Revision))
+_KNOWN = select(
+    or_(
+        exists().where(
+            _INBOUND.c.site_id == bindparam("site"), _INBOUND.c.webhook_id == bindparam("webhook")
+        ),
+        exists().where(
+            _COMMENT.c.site_id == bindparam("site"),
+            _COMMENT.c.external_id == bindparam("comment"),
+        ),
+    )
+)
+_AUTHOR_ID = select(_AUTHOR.c.id).where(
+    _AUTHOR.c.site_id == bindparam("site"), _AUTHOR.c.external_id == bindparam("key")
+)
 _NEW_INBOUND = insert(_INBOUND)
 _ANSWERED = (
     update(_INBOUND)
@@ -58,13 +73,24 @@ _HISTORY = (
 )
 
 
+def is_known(database: Database, site_id: int, webhook: Webhook, comment_id: str) -> bool:
+    """Whether a webhook was answered before, or its comment came before by another."""
+    asked = {"site": site_id, "webhook": webhook.id, "comment": comment_id}
+    return bool(database.scalar(_KNOWN, asked))
+
+
+def author_of(database: Database, site_id: int, key: str) -> int | None:
+    """The number of a site's author, who may be new."""
+    return database.scalar(_AUTHOR_ID, {"site": site_id, "key": key})
+
+
 def answered_before(session: Session, site_id: int, webhook: Webhook) -> Inbound | None:
     """What is on record of a webhook-id of a site; None if it is new or has no id."""
     return None if webhook.id is None else session.get(Inbound, (site_id, webhook.id))
 
 
 def remember(
-    session: Session,
+    database: Database,
     site_id: int,
     webhook: Webhook,
     comment_id: int,
@@ -74,7 +100,7 @@ def remember(
 ) -> None:
     """Keep what a webhook was answered with; None for "pending"."""
     if webhook.id is not None:
-        session.execute(
+        database.execute(
             _NEW_INBOUND,
             {
                 "site_id": site_id,
@@ -109,17 +135,23 @@ def reported_before(session: Session, flagged: Report) -> bool:
     )
 
 
-def published_before(session: Session, author_id: int, comment_id: int) -> int:
-    """How many other comments of the author are published."""
-    return session.scalar(_PUBLISHED, {"author": author_id, "but": comment_id}) or 0
+def published_before(database: Database, author_id: int, but: int = 0) -> int:
+    """How many comments of the author are published.
+
+    but  the number of one that doesn't count
+    """
+    return database.scalar(_PUBLISHED, {"author": author_id, "but": but}) or 0
 
 
 def history(
-    session: Session, author_id: int, comment_id: int, until: datetime
+    database: Database, author_id: int, until: datetime, but: int = 0
 ) -> tuple[Earlier, ...]:
-    """The author's other comments within `HISTORY` before a moment, newest first."""
-    within = {"author": author_id, "but": comment_id, "since": until - HISTORY, "until": until}
-    rows = session.execute(_HISTORY, within)
+    """The author's comments within `HISTORY` before a moment, newest first.
+
+    but  the number of a comment that doesn't count
+    """
+    within = {"author": author_id, "but": but, "since": until - HISTORY, "until": until}
+    rows = database.execute(_HISTORY, within)
     return tuple(Earlier(key, (until - received).total_seconds()) for key, received in rows)
 
 

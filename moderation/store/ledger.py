@@ -6,24 +6,21 @@ is a projection that `fold` rebuilds.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, Executable, bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, joinedload
 
 from moderation import logs, metrics
 from moderation.core.comment import Status, Submission
 from moderation.core.decision import raised_by_report
-from moderation.store.database import clock
+from moderation.store.database import Database, clock, dialect_of
+from moderation.store.places import Place, insert_missing, place_of
 from moderation.store.tables import (
-    Article,
     AssessmentRow,
-    Author,
-    Base,
     Comment,
     DecisionRow,
     Delivery,
@@ -73,8 +70,8 @@ class Admitted:
 
 
 # Every comment comes through these; they are built once, and by table.
-_REVISION, _REPORT, _ENDPOINT, _ASSESSMENT = map(
-    table_of, (Revision, Report, Endpoint, AssessmentRow)
+_COMMENT, _REVISION, _REPORT, _ENDPOINT, _ASSESSMENT = map(
+    table_of, (Comment, Revision, Report, Endpoint, AssessmentRow)
 )
 _LOCKED = (
     select(Comment)
@@ -83,6 +80,7 @@ _LOCKED = (
     .execution_options(populate_existing=True)
 )
 _LOCKED_WITH_PARTS = _LOCKED.options(joinedload(Comment.article), joinedload(Comment.author))
+_NEW_COMMENT = insert(_COMMENT).returning(_COMMENT.c.id)
 _NEW_REVISION = insert(_REVISION).returning(_REVISION.c.id)
 _NEW_ASSESSMENT = insert(_ASSESSMENT).returning(_ASSESSMENT.c.id)
 _NEW_DECISION, _NEW_DELIVERY = insert(table_of(DecisionRow)), insert(table_of(Delivery))
@@ -121,39 +119,69 @@ def find_comment(session: Session, site_id: int, external_id: str) -> Comment | 
 
 def admit(session: Session, site_id: int, given: Submission, now: datetime) -> Admitted:
     """Find the comment of a submission, or make it, pending and at its first revision."""
-    article_id = _kept(
-        session,
-        Article,
-        {"site_id": site_id, "external_id": given.article.id},
-        {name: getattr(given.article, name) for name in ("title", "url", "section")},
-    )
-    author_id = _kept(
-        session,
-        Author,
-        {"site_id": site_id, "external_id": given.author.key},
-        {name: getattr(given.author, name) for name in ("name", "email", "ip")}
-        | {"role": given.author.role.value},
-        given_id=given.author.id,
-        created_at=now,
-    )
-    made = session.scalar(
-        _insert_comment(_dialect(session)),
-        {
-            "site_id": site_id,
-            "external_id": given.id,
-            "article_id": article_id,
-            "author_id": author_id,
-            "parent_external_id": given.parent_id,
-            "created_at": now,
-            "revision": 1,
-            "status": Status.PENDING.value,
-        },
-    )
+    place = place_of(session, site_id, given, now)
+    pending = _first(site_id, given, place, now) | {"status": Status.PENDING.value}
+    made = session.scalar(_insert_comment(dialect_of(session)), pending)
     if made is not None:
-        return Admitted(made, author_id, None)
+        return Admitted(made, place.author_id, None)
     comment = find_comment(session, site_id, given.id)
     assert comment is not None
     return Admitted(comment.id, comment.author_id, comment)
+
+
+def admit_decided(
+    database: Database,
+    site_id: int,
+    given: Submission,
+    place: Place,
+    *,
+    published_before: int,
+    document: dict[str, Any],
+    entry: Entry,
+    due_at: datetime | None,
+) -> DecisionRow:
+    """Store a new comment with all that was said of it: one step, and nothing to be read back.
+
+    The same rows as by `admit`, `revise`, `keep_assessment` and `record`, one after the
+    other. Raises IntegrityError where the comment is there already.
+
+    document  what the checks said (`wire.dump_assessment`)
+    due_at    when it is to be screened again; None where nothing is missing
+    """
+    held = entry.action == "hold"
+    values = _first(site_id, given, place, entry.decided_at) | {
+        "status": STATUS_AFTER[entry.action].value,
+        "seq": 1,
+        "decision_id": entry.id,
+        "waiting_since": entry.decided_at if held else None,
+        "urgency": entry.urgency if held else 0.0,
+    }
+    comment_id = cast(int, database.scalar(_NEW_COMMENT, values))
+    revision_id = revise(
+        database,
+        Admitted(comment_id, place.author_id, None),
+        given,
+        number=1,
+        published_before=published_before,
+        received_at=entry.decided_at,
+        due_at=due_at,
+    )
+    kept = keep_assessment(database, revision_id, document, entry.decided_at)
+    decision = _append(database, comment_id, 1, 1, replace(entry, assessment_id=kept))
+    _owe_events(database, site_id, decision)
+    return decision
+
+
+def _first(site_id: int, given: Submission, place: Place, now: datetime) -> dict[str, Any]:
+    return {
+        "site_id": site_id,
+        "external_id": given.id,
+        "article_id": place.article_id,
+        "author_id": place.author_id,
+        "parent_external_id": given.parent_id,
+        "created_at": now,
+        "revision": 1,
+    }
 
 
 def reopen(session: Session, comment: Comment) -> None:
@@ -165,7 +193,7 @@ def reopen(session: Session, comment: Comment) -> None:
 
 
 def revise(
-    session: Session,
+    database: Database,
     place: Admitted,
     given: Submission,
     *,
@@ -191,15 +219,15 @@ def revise(
         "extra": dict(given.extra),
         "due_at": due_at,
     }
-    return cast(int, session.scalar(_NEW_REVISION, values))
+    return cast(int, database.scalar(_NEW_REVISION, values))
 
 
 def keep_assessment(
-    session: Session, revision_id: int, document: dict[str, Any], now: datetime
+    database: Database, revision_id: int, document: dict[str, Any], now: datetime
 ) -> int:
     """Store what the checks said (`wire.dump_assessment`); its number."""
     values = {"revision_id": revision_id, "document": document, "created_at": now}
-    return cast(int, session.scalar(_NEW_ASSESSMENT, values))
+    return cast(int, database.scalar(_NEW_ASSESSMENT, values))
 
 
 def plan_retry(session: Session, revision_id: int, at: datetime | None) -> None:
@@ -217,12 +245,8 @@ def record(session: Session, comment: Comment, entry: Entry, *, tell: bool = Tru
     open reports; what a policy publishes waits for a moderator while there are any.
     The answer is the row as it was stored, and no part of the session.
     """
-    metrics.DECISIONS.labels(entry.action, entry.by).inc()
     comment.seq += 1
-    values = {name: getattr(entry, name) for name in Entry.__slots__ if name != "urgency"}
-    values |= {"comment_id": comment.id, "revision": comment.revision, "seq": comment.seq}
-    session.execute(_NEW_DECISION, values)
-    decision = DecisionRow(**values)
+    decision = _append(session, comment.id, comment.revision, comment.seq, entry)
     comment.decision_id = decision.id
     comment.status = STATUS_AFTER[entry.action]
     if entry.by != "policy":
@@ -238,7 +262,8 @@ def record(session: Session, comment: Comment, entry: Entry, *, tell: bool = Tru
             comment.waiting_since = entry.decided_at
             comment.urgency = raised_by_report(entry.urgency, newly=True)
     if tell:
-        _owe_events(session, comment, decision)
+        _owe_events(session, comment.site_id, decision)
+    session.flush()
     return decision
 
 
@@ -310,13 +335,23 @@ def _close_reports(session: Session, comment: Comment, now: datetime) -> None:
     )
 
 
-def _owe_events(session: Session, comment: Comment, decision: DecisionRow) -> None:
+def _append(
+    database: Database, comment_id: int, revision: int, seq: int, entry: Entry
+) -> DecisionRow:
+    metrics.DECISIONS.labels(entry.action, entry.by).inc()
+    values = {name: getattr(entry, name) for name in Entry.__slots__ if name != "urgency"}
+    values |= {"comment_id": comment_id, "revision": revision, "seq": seq}
+    database.execute(_NEW_DECISION, values)
+    return DecisionRow(**values)
+
+
+def _owe_events(database: Database, site_id: int, decision: DecisionRow) -> None:
     event = f"comment.{STATUS_AFTER[decision.action].value}"
-    due = clock(session)  # a node whose own clock is ahead would tell late
+    due = clock(database)  # a node whose own clock is ahead would tell late
     owed = [
         {
             "endpoint_id": endpoint.id,
-            "comment_id": comment.id,
+            "comment_id": decision.comment_id,
             "decision_id": decision.id,
             "event": event,
             "status": "pending" if endpoint.disabled_at is None else "withheld",
@@ -324,61 +359,13 @@ def _owe_events(session: Session, comment: Comment, decision: DecisionRow) -> No
             "created_at": decision.decided_at,
             "request_id": logs.request_id(),
         }
-        for endpoint in session.execute(_ENDPOINTS, {"site_id": comment.site_id})
+        for endpoint in database.execute(_ENDPOINTS, {"site_id": site_id})
         if not endpoint.events or event in endpoint.events
     ]
     if owed:
-        session.execute(_NEW_DELIVERY, owed)
-    session.flush()
-
-
-def _kept(
-    session: Session,
-    table: type[Base],
-    key: dict[str, Any],
-    values: dict[str, Any],
-    **first: Any,
-) -> int:
-    """Give the number of the row with a key; made if it is new, changed where a value is.
-
-    A row is written only if something is new: every comment on a busy page names the
-    same article, and must not wait for the others' transactions.
-
-    values  by column; None is not known, and changes nothing
-    first   values of a new row only
-    """
-    by_key = _by_key(table)
-    row = session.execute(by_key, key).one_or_none()
-    if row is None:
-        session.execute(_insert_missing(_dialect(session), table), key | values | first)
-        row = session.execute(by_key, key).one()
-    known = row._mapping
-    changed = {
-        name: value for name, value in values.items() if value is not None and value != known[name]
-    }
-    if changed:
-        own = table_of(table)
-        session.execute(update(own).where(own.c.id == row.id).values(**changed))
-    return cast(int, row.id)
-
-
-def _dialect(session: Session) -> str:
-    return session.get_bind().dialect.name
-
-
-@cache
-def _by_key(table: type[Base]) -> Any:
-    own = table_of(table)
-    names = ("site_id", "external_id")
-    return select(own).where(*(own.c[name] == bindparam(name) for name in names))
-
-
-@cache
-def _insert_missing(dialect: str, table: type[Base]) -> Any:
-    kind = postgresql if dialect == "postgresql" else sqlite
-    return kind.insert(table_of(table)).on_conflict_do_nothing()
+        database.execute(_NEW_DELIVERY, owed)
 
 
 @cache
 def _insert_comment(dialect: str) -> Any:
-    return _insert_missing(dialect, Comment).returning(table_of(Comment).c.id)
+    return insert_missing(dialect, Comment).returning(_COMMENT.c.id)

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from moderation.core.policy import Policy, dump, fingerprint, parse
+from moderation.store.database import Database
 from moderation.store.tables import PolicyVersion, table_of
 
 _T = table_of(PolicyVersion)
@@ -17,17 +18,21 @@ _NEWEST = (
     .order_by(_T.c.version.desc())
     .limit(1)
 )
+_DOCUMENT = select(_T.c.document).where(
+    _T.c.site_id == bindparam("site_id"), _T.c.version == bindparam("version")
+)
 MOST_KNOWN = 256
 _by_fingerprint: dict[str, Policy] = {}
 """Policies by what they say: a version never changes, so it is parsed once a process."""
 
 
-def policy_in_force(session: Session, site_id: int) -> tuple[int, Policy]:
+def policy_in_force(database: Database, site_id: int) -> tuple[int, Policy]:
     """A site's newest policy and its version."""
-    version, fingerprint = session.execute(_NEWEST, {"site_id": site_id}).one()
+    version, fingerprint = database.execute(_NEWEST, {"site_id": site_id}).one()
     known = _by_fingerprint.get(fingerprint)
     if known is None:
-        known = parsed(newest(session, site_id))
+        asked = {"site_id": site_id, "version": version}
+        known = parse(database.execute(_DOCUMENT, asked).scalar_one())
         if len(_by_fingerprint) >= MOST_KNOWN:
             _by_fingerprint.clear()
         _by_fingerprint[fingerprint] = known

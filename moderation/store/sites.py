@@ -7,7 +7,8 @@ from sqlalchemy import ColumnElement, bindparam, select, true
 from sqlalchemy.orm import Session
 
 from moderation.core.viewer import Viewer
-from moderation.store.tables import Comment, Site, SiteSecret
+from moderation.store.database import Database
+from moderation.store.tables import Comment, Site, SiteSecret, table_of
 
 
 def site_by_slug(session: Session, slug: str, viewer: Viewer | None = None) -> Site | None:
@@ -29,21 +30,23 @@ class SiteDoor:
     allow_bearer: bool
 
 
+_SITE, _SECRET = map(table_of, (Site, SiteSecret))
 _DOOR = (
-    select(Site.id, Site.allow_bearer, SiteSecret.secret)
-    .outerjoin(
-        SiteSecret,
-        (SiteSecret.site_id == Site.id)
-        & (SiteSecret.expires_at.is_(None) | (SiteSecret.expires_at > bindparam("now"))),
+    select(_SITE.c.id, _SITE.c.allow_bearer, _SECRET.c.secret)
+    .outerjoin_from(
+        _SITE,
+        _SECRET,
+        (_SECRET.c.site_id == _SITE.c.id)
+        & (_SECRET.c.expires_at.is_(None) | (_SECRET.c.expires_at > bindparam("now"))),
     )
-    .where(Site.slug == bindparam("slug"))
+    .where(_SITE.c.slug == bindparam("slug"))
 )
 """One statement, built once: every comment comes through here."""
 
 
-def door_of(session: Session, slug: str, now: datetime) -> SiteDoor | None:
+def door_of(database: Database, slug: str, now: datetime) -> SiteDoor | None:
     """A site's secrets in force, or None where there is no such site."""
-    found = [] if "\0" in slug else session.execute(_DOOR, {"slug": slug, "now": now}).all()
+    found = [] if "\0" in slug else database.execute(_DOOR, {"slug": slug, "now": now}).all()
     if not found:
         return None
     secrets = tuple(secret for *_, secret in found if secret is not None)

@@ -125,7 +125,7 @@ def test_what_a_simulation_foretells_is_what_then_happens(site: NewsSite) -> Non
     bodies = [INSULT, FRIENDLY, "This is a stupid decision", "You should be destroyed"]
     for number, body in enumerate(bodies):
         site.post(submitted(f"c-{number}", body=body, author={"id": f"u-{number}"}))
-    draft = {"thresholds": {"toxicity": {"hold": 0.01, "reject": 0.9}}}
+    draft = {"thresholds": {"toxicity": {"hold": 0.3, "reject": 0.9}}}
     foretold = site.call("POST", SIMULATE, json=draft).get_json()["draft"]
 
     put(site, draft)
@@ -135,3 +135,12 @@ def test_what_a_simulation_foretells_is_what_then_happens(site: NewsSite) -> Non
         happened[site.post(again).get_json()["decision"]["action"]] += 1
 
     assert happened == foretold
+
+
+def test_a_simulation_tells_how_many_scores_are_the_first_stages(site: NewsSite) -> None:
+    for number, body in enumerate((INSULT, FRIENDLY)):
+        site.post(submitted(f"c-{number}", body=body))
+
+    answer = site.call("POST", SIMULATE, json=dump(DEFAULT)).get_json()
+
+    assert (answer["total"], answer["by_first_stage"]) == (2, 1)

@@ -51,9 +51,11 @@ def state(rt) -> Endpoint:
 
 
 def hasten(rt, *, also_paused: bool = False) -> None:
+    # A second ago: what is due is due by the database's clock, which is not this one.
+    due = rt.now() - timedelta(seconds=1)
     with rt.sessions.write() as session:
         session.execute(
-            update(Delivery).where(Delivery.status == "pending").values(next_attempt_at=rt.now())
+            update(Delivery).where(Delivery.status == "pending").values(next_attempt_at=due)
         )
         if also_paused:
             session.execute(update(Endpoint).values(paused_until=None))

@@ -1,0 +1,88 @@
+"""Where a comment belongs: the article and the author that its site names.
+
+Both are rows that many comments share, found by the site's own ids and kept as the site
+last told them.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, cast
+
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from moderation.core.comment import Submission
+from moderation.store.database import Database, dialect_of
+from moderation.store.tables import Article, Author, Base, table_of
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a submission belongs."""
+
+    article_id: int
+    author_id: int
+
+
+def place_of(database: Database, site_id: int, given: Submission, now: datetime) -> Place:
+    """Find the article and the author of a submission, or make them; keep what is new of them."""
+    article_id = _kept(
+        database,
+        Article,
+        {"site_id": site_id, "external_id": given.article.id},
+        {name: getattr(given.article, name) for name in ("title", "url", "section")},
+    )
+    author_id = _kept(
+        database,
+        Author,
+        {"site_id": site_id, "external_id": given.author.key},
+        {name: getattr(given.author, name) for name in ("name", "email", "ip")}
+        | {"role": given.author.role.value},
+        given_id=given.author.id,
+        created_at=now,
+    )
+    return Place(article_id, author_id)
+
+
+def _kept(
+    database: Database,
+    table: type[Base],
+    key: dict[str, Any],
+    values: dict[str, Any],
+    **first: Any,
+) -> int:
+    """Give the number of the row with a key; made if it is new, changed where a value is.
+
+    A row is written only if something is new: every comment on a busy page names the
+    same article, and must not wait for the others' transactions.
+
+    values  by column; None is not known, and changes nothing
+    first   values of a new row only
+    """
+    by_key = _by_key(table)
+    row = database.execute(by_key, key).one_or_none()
+    if row is None:
+        database.execute(insert_missing(dialect_of(database), table), key | values | first)
+        row = database.execute(by_key, key).one()
+    known = row._mapping
+    changed = {
+        name: value for name, value in values.items() if value is not None and value != known[name]
+    }
+    if changed:
+        own = table_of(table)
+        database.execute(update(own).where(own.c.id == row.id).values(**changed))
+    return cast(int, row.id)
+
+
+@cache
+def _by_key(table: type[Base]) -> Any:
+    own = table_of(table)
+    names = ("site_id", "external_id")
+    return select(own).where(*(own.c[name] == bindparam(name) for name in names))
+
+
+@cache
+def insert_missing(dialect: str, table: type[Base]) -> Any:
+    kind = postgresql if dialect == "postgresql" else sqlite
+    return kind.insert(table_of(table)).on_conflict_do_nothing()
