@@ -127,11 +127,12 @@ def _pool(url: str) -> dict[str, Any]:
     if url in ("sqlite://", "sqlite:///:memory:"):
         raise ValueError("DATABASE_URL: an SQLite database in memory would lose every comment")
     if url.startswith("sqlite"):
-        return {"pool_size": 20, "max_overflow": 20, "pool_timeout": 10}
+        return {"pool_size": 20, "max_overflow": 20, "pool_timeout": 10, "pool_use_lifo": True}
     return {
         "pool_size": 10,
         "max_overflow": 10,
         "pool_timeout": 10,
+        "pool_use_lifo": True,
         "connect_args": {
             "connect_timeout": 5,
             # A server that is cut off says nothing: without these, TCP waits a quarter of an hour.
