@@ -26,7 +26,7 @@ def comments(count: int, data: Path | None) -> tuple[list[str], str]:
         with gzip.open(file, "rt", encoding="utf-8", newline="") as rows:
             texts = sorted({row["text"] for row in csv.DictReader(rows)})
         chance.shuffle(texts)
-        return [texts[at % len(texts)] for at in range(count)], "comments of a newspaper"
+        return [texts[at % len(texts)] for at in range(count)], "comments of talk pages"
     words = " ".join(reference_texts()).split()
     spread = NormalDist(0, 1)
     ratio = (NINTH_TENTH_WORDS / MEDIAN_WORDS) ** (1 / spread.inv_cdf(0.9))

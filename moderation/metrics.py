@@ -58,12 +58,10 @@ DISABLED = Counter("copydesk_endpoints_disabled_total", "Endpoints that were dis
 
 @contextmanager
 def timed(step: str) -> Iterator[None]:
-    """Time a step of a comment's way."""
+    """Time a step of a comment's way; one that fails is no step."""
     began = time.perf_counter()
-    try:
-        yield
-    finally:
-        STEPS.labels(step).observe(time.perf_counter() - began)
+    yield
+    STEPS.labels(step).observe(time.perf_counter() - began)
 
 
 def rendered(collectors: Iterable[Any] = ()) -> bytes:

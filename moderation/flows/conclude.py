@@ -58,15 +58,15 @@ class News:
     policy_version: int
 
 
-class _Overtaken(Exception):
-    """What was gathered for the checks is not so any more."""
+class Overtaken(Exception):
+    """What was gathered for the checks is not so any more; nothing was stored."""
 
 
-def conclude_new(rt: Runtime, news: News, assessment: Assessment, webhook: Webhook) -> Reply | None:
+def conclude_new(rt: Runtime, news: News, assessment: Assessment, webhook: Webhook) -> Reply:
     """Store a comment with what was assessed and decided, in one write, and answer.
 
-    None, and nothing is stored, if the comment or its webhook is new no more, or if its
-    author has written something else since: two copies that come at once see each other.
+    Raises Overtaken if the comment or its webhook is new no more, or if its author has
+    written something else since: two copies that come at once see each other.
     """
     now, given = rt.now(), news.given
     document = dump_assessment(assessment)
@@ -75,7 +75,7 @@ def conclude_new(rt: Runtime, news: News, assessment: Assessment, webhook: Webho
             place = place_of(database, news.site_id, given, now)
             history = intake.history(database, place.author_id, now)
             if _has_grown(news.comment.history, history):
-                raise _Overtaken
+                raise Overtaken
             before = intake.published_before(database, place.author_id)
             context = Context(given.author.role, given.article.section, before)
             verdict = decide(assessment, news.policy, context)
@@ -92,8 +92,8 @@ def conclude_new(rt: Runtime, news: News, assessment: Assessment, webhook: Webho
             intake.remember(
                 database, news.site_id, webhook, decision.comment_id, 1, decision.id, now
             )
-    except (_Overtaken, IntegrityError):
-        return None
+    except IntegrityError:
+        raise Overtaken from None
     rt.to_tell.set()
     return Reply(200, reading.rendered(given.id, 1, decision, given.body, document))
 

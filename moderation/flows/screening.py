@@ -31,7 +31,7 @@ from moderation.core.comment import (
 )
 from moderation.core.decision import raised_by_report
 from moderation.core.policy import Policy
-from moderation.flows.conclude import News, Reply, Task, conclude, conclude_new
+from moderation.flows.conclude import News, Overtaken, Reply, Task, conclude, conclude_new
 from moderation.flows.errors import Invalid, NotFound, Removed, WebhookReused
 from moderation.flows.pressure import affordable
 from moderation.flows.runtime import Runtime
@@ -78,10 +78,11 @@ def submit(
         news = _looked_up(rt, site_id, given, webhook)
         if news is not None:
             assessment = checked(news.comment)
-            with metrics.timed("decide"):
-                reply = conclude_new(rt, news, assessment, webhook)
-            if reply is not None:
-                return reply
+            try:
+                with metrics.timed("decide"):
+                    return conclude_new(rt, news, assessment, webhook)
+            except Overtaken:
+                log.info("stored first: two requests came at once")
         task = _stored(rt, site_id, given, webhook, deadline_ms)
         if isinstance(task, Reply):
             return task

@@ -12,7 +12,7 @@ from moderation.commands import score
 from moderation.scoring.bundled import BundledModel
 from moderation.scoring.detoxify import is_installed
 from moderation.scoring.model import ATTRIBUTES, ModelUnavailable
-from tests.scoring.tiny import make_checkpoint, record
+from tests.scoring.tiny import bits, make_checkpoint, record
 
 
 def unavailable():
@@ -104,4 +104,4 @@ def test_a_fetched_model_is_prepared_and_told_with_its_place(make_runner, monkey
     result = make_runner().invoke(args=["model", "fetch", "original"])
     assert result.exit_code == 0, result.stderr
     assert str(tmp_path / "original" / "toxic_original.ckpt") in result.stdout
-    assert "int8 is ready" in result.stdout
+    assert f"int{bits()} is ready" in result.stdout

@@ -1,12 +1,32 @@
 """A tiny checkpoint in Detoxify's own format: random weights, real loading."""
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from moderation.scoring.detoxify import sidecar
+from moderation.scoring.engine.network import session
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] you are a pathetic idiot hello the army town . ,".split()
 LABELS = ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate")
+
+
+@cache
+def bits() -> int:
+    """Of a weight on this processor: 7 where pairs of products are added in 16 bits, else 8."""
+    from onnx import TensorProto, helper
+
+    names = {"a": TensorProto.UINT8, "b": TensorProto.INT8, "sums": TensorProto.INT32}
+    a, b, sums = (helper.make_tensor_value_info(n, kind, [64, 64]) for n, kind in names.items())
+    node = helper.make_node("MatMulInteger", ["a", "b"], ["sums"])
+    graph = helper.make_graph([node], "sums", [a, b], [sums])
+    opsets = [helper.make_opsetid("", 20)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    highest = {"a": np.full((64, 64), 255, np.uint8), "b": np.full((64, 64), 127, np.int8)}
+    [found] = session(model.SerializeToString()).run(None, highest)
+    return 8 if found[0, 0] == 64 * 255 * 127 else 7
 
 
 def make_checkpoint(

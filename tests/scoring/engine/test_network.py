@@ -6,6 +6,7 @@ import pytest
 from moderation.scoring.detoxify import is_installed
 from moderation.scoring.engine.graph import write_network
 from moderation.scoring.engine.network import PackedNetwork, TorchNetwork
+from tests.scoring.tiny import bits
 
 pytestmark = pytest.mark.skipif(not is_installed(), reason="Detoxify is not installed")
 
@@ -48,7 +49,7 @@ def exact(network):
 
 @pytest.fixture(scope="module")
 def ours(network):
-    return PackedNetwork(written(network), first_position(network))
+    return PackedNetwork(written(network, bits()), first_position(network))
 
 
 def written(network, bits=8):

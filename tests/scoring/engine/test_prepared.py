@@ -17,7 +17,7 @@ from moderation.scoring.detoxify import DetoxifyModel, checked_digest, is_instal
 from moderation.scoring.engine.model import EngineModel
 from moderation.scoring.engine.prepared import agreement, folder_of, reference_texts
 from moderation.scoring.loading import load_model
-from tests.scoring.tiny import make_checkpoint, record
+from tests.scoring.tiny import bits, make_checkpoint, record
 
 needs_detoxify = pytest.mark.skipif(not is_installed(), reason="Detoxify is not installed")
 
@@ -41,7 +41,7 @@ def model(checkpoint, models_dir):
 
 @needs_detoxify
 def test_a_checkpoint_runs_in_the_engine_and_says_so(model, checkpoint):
-    assert model.name == f"detoxify:tiny@{record(checkpoint)[:8]} int8"
+    assert model.name == f"detoxify:tiny@{record(checkpoint)[:8]} int{bits()}"
 
 
 @needs_detoxify
@@ -98,7 +98,7 @@ def test_an_answer_that_would_be_late_is_missing(model):
 def test_many_that_start_at_once_prepare_once(checkpoint, tmp_path, caplog):
     with ThreadPoolExecutor(3) as pool:
         names = list(pool.map(lambda _: load_model(str(checkpoint), tmp_path).name, range(3)))
-    assert len(set(names)) == 1 and names[0].endswith("int8")
+    assert len(set(names)) == 1 and names[0].endswith(f"int{bits()}")
     assert caplog.text.count("preparing") == 1
 
 
