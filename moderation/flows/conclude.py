@@ -68,11 +68,11 @@ def conclude_new(rt: Runtime, news: News, assessment: Assessment, webhook: Webho
     Raises Overtaken if the comment or its webhook is new no more, or if its author has
     written something else since: two copies that come at once see each other.
     """
-    now, given = rt.now(), news.given
-    document = dump_assessment(assessment)
+    given, document = news.given, dump_assessment(assessment)
     try:
         with rt.sessions.writing() as database:
-            place = place_of(database, news.site_id, given, now)
+            place = place_of(database, news.site_id, given, rt.now())
+            now = rt.now()  # the author was waited for; what they wrote meanwhile is earlier
             history = intake.history(database, place.author_id, now)
             if _has_grown(news.comment.history, history):
                 raise Overtaken

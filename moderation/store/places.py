@@ -26,7 +26,11 @@ class Place:
 
 
 def place_of(database: Database, site_id: int, given: Submission, now: datetime) -> Place:
-    """Find the article and the author of a submission, or make them; keep what is new of them."""
+    """Find the article and the author of a submission, or make them; keep what is new of them.
+
+    The author is nobody else's until this transaction ends: what one author posts at once
+    is stored one after the other, so that the second is known to repeat the first.
+    """
     article_id = _kept(
         database,
         Article,
@@ -60,7 +64,7 @@ def _kept(
     values  by column; None is not known, and changes nothing
     first   values of a new row only
     """
-    by_key = _by_key(table)
+    by_key = _by_key(table, locked=table is Author)
     row = database.execute(by_key, key).one_or_none()
     if row is None:
         database.execute(insert_missing(dialect_of(database), table), key | values | first)
@@ -76,10 +80,11 @@ def _kept(
 
 
 @cache
-def _by_key(table: type[Base]) -> Any:
+def _by_key(table: type[Base], *, locked: bool) -> Any:
     own = table_of(table)
     names = ("site_id", "external_id")
-    return select(own).where(*(own.c[name] == bindparam(name) for name in names))
+    found = select(own).where(*(own.c[name] == bindparam(name) for name in names))
+    return found.with_for_update(key_share=True) if locked else found
 
 
 @cache
