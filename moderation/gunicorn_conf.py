@@ -15,7 +15,7 @@ settings = Settings.from_env()  # before any import that counts for /metrics
 
 from moderation import metrics
 from moderation.checks.check import warm_up
-from moderation.scoring.loading import BUNDLED, resolved
+from moderation.scoring.naming import BUNDLED, resolved
 from moderation.worker import Worker
 
 MOST_PROCESSES = 4

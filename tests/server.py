@@ -104,7 +104,9 @@ class Server:
         self.process.wait()
 
     def stop(self) -> int:
-        """SIGTERM; returns the exit status."""
+        """SIGTERM; returns the exit status. No process may have ended otherwise than asked."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(30)
+        status = self.process.wait(30)
+        assert "SIGABRT" not in (self.instance / "server.log").read_text()
+        return status

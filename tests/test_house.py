@@ -5,6 +5,8 @@ A failure here names the rule that a line broke; `docs/architecture.md` says why
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -177,3 +179,13 @@ def test_no_page_loads_anything_from_elsewhere() -> None:
         for line in path.read_text().splitlines():
             if outside.search(line):
                 assert "<a " in line, f"{path.name}: {line.strip()}"
+
+
+def test_the_process_that_forks_has_no_runtime_of_models() -> None:
+    """gunicorn's master forks: what has threads by then makes its children abort at their end."""
+    asked = "import sys, moderation.gunicorn_conf; print(*sys.modules, sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert {"onnxruntime", "tokenizers", "torch", "numpy"}.isdisjoint(done.stdout.split())

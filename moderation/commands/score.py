@@ -23,8 +23,9 @@ from moderation.checks.check import run_checks
 from moderation.checks.toxicity import ToxicityCheck
 from moderation.core.comment import Assessment, Comment
 from moderation.scoring.fetch import BASES, fetch
-from moderation.scoring.loading import DETOXIFY, load_model
+from moderation.scoring.loading import load_model
 from moderation.scoring.model import ModelUnavailable
+from moderation.scoring.naming import DETOXIFY
 
 BUDGET_MS = 60_000.0
 """Generous, because a model is loaded before the first text is scored."""

@@ -1,22 +1,18 @@
 """From the name of a model in the settings to the model."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 
 from moderation.scoring.bundled import BundledModel
-from moderation.scoring.detoxify import DetoxifyModel, checked_digest, is_installed
+from moderation.scoring.detoxify import DetoxifyModel, checked_digest
 from moderation.scoring.engine.model import EngineModel
 from moderation.scoring.engine.network import has_gpu
 from moderation.scoring.engine.prepared import folder_of, prepare
 from moderation.scoring.fetch import BASES, fetched
 from moderation.scoring.model import ModelUnavailable, ToxicityModel
+from moderation.scoring.naming import BUNDLED, DETOXIFY, resolved
 
 log = logging.getLogger(__name__)
-
-DETOXIFY = "detoxify:"
-BUNDLED: Mapping[str, bool] = {"bundled": False, "bundled:linear": True}
-"""Name → whether the linear stage stands alone."""
 
 
 def load_model(spec: str, models_dir: Path, *, exact: bool = False) -> ToxicityModel:
@@ -44,17 +40,6 @@ def load_model(spec: str, models_dir: Path, *, exact: bool = False) -> ToxicityM
             return BundledModel(checkpoint)
         return _detoxify(checkpoint, DETOXIFY + checkpoint.stem, models_dir, exact)
     return _detoxify(_named(spec.removeprefix(DETOXIFY), models_dir), spec, models_dir, exact)
-
-
-def resolved(spec: str, models_dir: Path) -> str:
-    """Say what `auto` stands for; any other name stands for itself. Loads nothing."""
-    if spec != "auto":
-        return spec
-    if is_installed():
-        for name in BASES:
-            if fetched(name, models_dir):
-                return DETOXIFY + name
-    return "bundled"
 
 
 def _named(name: str, models_dir: Path) -> Path:
