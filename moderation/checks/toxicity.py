@@ -49,6 +49,7 @@ class ToxicityCheck:
         self._gate, self._draw = gate, draw
         self._loading = Lock()
         self._model: ToxicityModel | None = None
+        self._staged: StagedModel | None = None
         self._failed: tuple[float, str] | None = None
 
     @property
@@ -91,7 +92,7 @@ class ToxicityCheck:
         """Score the visible text. Raises `ModelUnavailable`, at once while others load."""
         model = self._model or self._load_unless_loading()
         reading = seen(comment)
-        released = self._released(model, reading.text, comment.acting_from)
+        released = self._released(reading.text, comment.acting_from)
         if released is not None and self._draw() >= AUDITED:
             # No score reaches anything, so there is nothing to explain.
             return Result(released, version=model.name + FIRST_STAGE)
@@ -102,11 +103,11 @@ class ToxicityCheck:
         return Result(scores, tuple(self._findings(model, reading, telling)))
 
     def _released(
-        self, model: ToxicityModel, shown: str, acting_from: Mapping[str, float] | None
+        self, shown: str, acting_from: Mapping[str, float] | None
     ) -> dict[str, float] | None:
-        if not self._gate or acting_from is None or not isinstance(model, StagedModel):
+        if self._staged is None or acting_from is None:
             return None
-        return model.released(shown, acting_from)
+        return self._staged.released(shown, acting_from)
 
     def _load_unless_loading(self) -> ToxicityModel:
         # Waiting here would fill the pool with comments that wait for the same model.
@@ -123,12 +124,15 @@ class ToxicityCheck:
         if self._failed and self._clock() - self._failed[0] < RETRY_AFTER_S:
             raise ModelUnavailable(self._failed[1])
         try:
-            self._model = self._load()
+            model = self._load()
         except Exception as error:  # it is told as the reason of each missing score
             self._failed = (self._clock(), str(error) or type(error).__name__)
             raise ModelUnavailable(self._failed[1]) from error
         self._failed = None
-        return self._model
+        # Asked once: whether a model has stages costs as much as its first.
+        self._staged = model if self._gate and isinstance(model, StagedModel) else None
+        self._model = model
+        return model
 
     def _findings(
         self, model: ToxicityModel, reading: text.Reading, scores: dict[str, float]

@@ -26,6 +26,7 @@ class RememberingModel:
         """Take the model, and how many answers and bytes of them to keep."""
         self.name, self.attributes, self.cost_ms = model.name, model.attributes, model.cost_ms
         self._model, self._most, self._most_bytes = model, most, most_bytes
+        self._staged = model if isinstance(model, StagedModel) else None
         self._answers: OrderedDict[bytes, Future[Any]] = OrderedDict()
         self._sizes: dict[bytes, int] = {}
         self._lock = Lock()
@@ -42,9 +43,7 @@ class RememberingModel:
 
     def released(self, text: str, acting_from: Mapping[str, float]) -> dict[str, float] | None:
         """Give what the model's first stage says, if it has one. Cheap, so it isn't kept."""
-        if not isinstance(self._model, StagedModel):
-            return None
-        return self._model.released(text, acting_from)
+        return self._staged.released(text, acting_from) if self._staged else None
 
     def _once(self, asked: tuple[str, ...], ask: Callable[[], Any], until: float = math.inf) -> Any:
         key = hashlib.blake2b(repr(asked).encode(), digest_size=16).digest()

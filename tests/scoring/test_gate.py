@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
@@ -21,6 +21,7 @@ def gate() -> Gate:
     return Gate(FIRST, WHOLE, WEIGHTS)
 
 
+@settings(deadline=None)
 @given(thresholds)
 def test_of_what_the_whole_model_holds_the_stated_share_goes_through(gate: Gate, asked):
     held = reached(WHOLE, asked)
@@ -29,6 +30,7 @@ def test_of_what_the_whole_model_holds_the_stated_share_goes_through(gate: Gate,
     assert WEIGHTS[held][kept].sum() >= AGREEMENT * WEIGHTS[held].sum()
 
 
+@settings(deadline=None)
 @given(thresholds)
 def test_what_the_first_stage_would_hold_is_never_released(gate: Gate, asked):
     doubtful = FIRST[reached(FIRST, asked)]
