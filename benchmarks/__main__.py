@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import engines, growth, report, services, steps
+from benchmarks import engines, growth, hostile, report, services, steps
 from benchmarks.comments import comments
 from benchmarks.local import Desk
 from moderation.scoring.engine.model import cores
@@ -61,11 +61,13 @@ def main() -> None:
 def _growth(folder: Path, texts: list[str]) -> dict[str, Any]:
     with Desk(folder / "lengths") as desk:
         lengths = growth.with_length(desk, texts)
+        nasty = hostile.measure(desk, texts)
     return {
         "cores": growth.with_cores(folder, texts, services.CLIENTS, services.CLOSED_S),
         "waiting": growth.with_waiting(folder),
         "terms": growth.with_terms(),
         "length": lengths,
+        "hostile": nasty,
     }
 
 

@@ -95,7 +95,19 @@ def _growth(found: Found) -> list[Table]:
         _by("ms by comments that wait", "waiting", found["waiting"]),
         _by("ms by terms of a site's word list", "terms", found["terms"]),
         _by("ms of each check by characters of a comment", "characters", found["length"]),
+        _hostile(found["hostile"]),
     ]
+
+
+def _hostile(found: Found) -> Table:
+    table = _table(
+        "ms of all checks by characters, text written to take long",
+        *("characters", "× ordinary", "ordinary", "the worst", "which is"),
+    )
+    for length, of in found.items():
+        figures = (f"{of['ratio']:.1f}", f"{of['ordinary']:.0f}", f"{of['worst']:.0f}")
+        table.add_row(f"{length:,}", *figures, of["kind"])
+    return table
 
 
 TABLES: Mapping[str, Callable[[Found], list[Table]]] = {

@@ -8,6 +8,7 @@ from emoji import EMOJI_DATA, demojize
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.hostile import KINDS
 from moderation.core.comment import Format
 from moderation.text import Reading, plain, read
 from tests.conftest import DATA
@@ -185,34 +186,7 @@ def test_real_comments_are_read_in_one_step(name: str):
     assert [shown(body) for body in once] == once
 
 
-HOSTILE = {
-    "stars": "*",
-    "stars after a letter": "f**",
-    "marks": "\u0300\u0316",
-    "points of another script": "\u05b0\u05b7\u05bc",
-    "letters apart": "f u c k ",
-    "letters apart without an end": "a.",
-    "letters apart, wide": "a . ",
-    "opened tags": "<",
-    "scripts in turn": "aа",
-    "twins": "оса ",
-    "zero width": "\u200b",
-    "joiners": "👩\u200d",
-    "digits": "4",
-    "digits and letters": "1a",
-    "signs": "a!",
-    "one stretched letter": "o",
-    "stretched letters": "aaabbb",
-    "a word without an end": "ab",
-    "spaces and pictures": "   👍",
-    "flags": "🇺",
-    "skin": "🏽",
-    "expanding": "ﷺ",
-    "dashes": "a--",
-}
-
-
-@pytest.mark.parametrize("piece", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("piece", KINDS.values(), ids=KINDS.keys())
 def test_the_work_grows_no_faster_than_the_text(piece: str):
     def seconds(size: int) -> float:
         reading = read((piece * size)[:size])
