@@ -29,7 +29,7 @@ class MaskedWords:
         """Yield each word that is read, and where in the text it stands; in order."""
         known: dict[str, str | None] = {}
         for token in _MASKED.finditer(text):
-            word = token[0].lower()
+            word = token[0].lower().replace(_DOTTED, "i")
             if word not in known and len(known) < MOST_MASKED:
                 known[word] = self._read(word)
             if term := known.get(word):
@@ -48,6 +48,8 @@ class MaskedWords:
         return min(fits, key=self._values.__getitem__, default=None)
 
 
+_DOTTED = "İ".lower()
+"""The one letter whose small form is two code points; places would shift behind it."""
 _GAPS = "*#•-"
 # A letter, then letters and gaps; a single dash is a hyphen, not a gap. Or one other sign.
 _MASKED = re.compile(

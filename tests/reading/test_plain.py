@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 from emoji import EMOJI_DATA, demojize
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmarks.hostile import KINDS
@@ -45,6 +45,8 @@ bodies = st.one_of(
 
 
 @given(bodies, st.sampled_from(Format))
+@example("F*İ", Format.TEXT)
+@example("SH*TİER F*CK", Format.TEXT)
 def test_every_plain_character_has_its_place_in_the_body(body: str, format: Format):
     reading = plain(read(body, format))
     assert len(reading.starts) == len(reading.ends) == len(reading.text)
