@@ -16,6 +16,7 @@ from moderation.store.intake import Webhook
 from moderation.store.places import place_of
 from moderation.store.tables import Comment as CommentRow
 from moderation.store.tables import DecisionRow
+from moderation.text import content_key
 from moderation.wire import dump_assessment, dump_reason
 
 MAX_ATTEMPTS = 3
@@ -66,7 +67,7 @@ def conclude_new(rt: Runtime, news: News, assessment: Assessment, webhook: Webho
     """Store a comment with what was assessed and decided, in one write, and answer.
 
     Raises Overtaken if the comment or its webhook is new no more, or if its author has
-    written something else since: two copies that come at once see each other.
+    written the same since: two copies that come at once see each other.
     """
     given, document = news.given, dump_assessment(assessment)
     try:
@@ -74,7 +75,8 @@ def conclude_new(rt: Runtime, news: News, assessment: Assessment, webhook: Webho
             place = place_of(database, news.site_id, given, rt.now())
             now = rt.now()  # the author was waited for; what they wrote meanwhile is earlier
             history = intake.history(database, place.author_id, now)
-            if _has_grown(news.comment.history, history):
+            key = content_key(given.body)
+            if _repeats(key, history) > _repeats(key, news.comment.history):
                 raise Overtaken
             before = intake.published_before(database, place.author_id)
             context = Context(given.author.role, given.article.section, before)
@@ -98,9 +100,9 @@ def conclude_new(rt: Runtime, news: News, assessment: Assessment, webhook: Webho
     return Reply(200, reading.rendered(given.id, 1, decision, given.body, document))
 
 
-def _has_grown(seen: tuple[Earlier, ...], now: tuple[Earlier, ...]) -> bool:
-    """Whether there is something new in an author's history; the oldest of it may be gone."""
-    return [one.key for one in now] != [one.key for one in seen[: len(now)]]
+def _repeats(key: str, history: tuple[Earlier, ...]) -> int:
+    """How often an author wrote what has a content key."""
+    return sum(earlier.key == key for earlier in history)
 
 
 def conclude(
