@@ -16,9 +16,9 @@ STEPS: dict[str, tuple[Any, str]] = {
     "find the site and its secrets": (endpoint.access, "site_door"),
     "verify the signature": (endpoint, "_verified_id"),
     "parse and check the payload": (endpoint, "_parsed"),
-    "store the comment": (screening, "_once"),
+    "look up what is known (short read)": (screening, "_looked_up"),
     "run the checks": (screening, "run_checks"),
-    "decide, record, render": (screening, "conclude"),
+    "decide, store, render (short write)": (screening, "conclude_new"),
 }
 """Step → the function that takes it. What they leave is Flask's."""
 COMMENTS = 300
