@@ -13,7 +13,7 @@ from config import Settings
 
 settings = Settings.from_env()  # before any import that counts for /metrics
 
-from moderation import metrics
+from moderation import heaps, metrics
 from moderation.checks.check import warm_up
 from moderation.scoring.naming import BUNDLED, resolved
 from moderation.worker import Worker
@@ -46,8 +46,9 @@ _running: dict[int, Worker] = {}
 
 
 def on_starting(server: Any) -> None:
-    """Begin with the figures of those that live."""
+    """Begin with the figures of those that live, and with few heaps."""
     metrics.forget_the_dead()
+    heaps.share()
 
 
 def post_worker_init(worker: Any) -> None:

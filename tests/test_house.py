@@ -29,6 +29,7 @@ FLOORS = {
     "shapes": 3,
     "sender": 2,
     "logs": 1,
+    "heaps": 1,
     "metrics": 1,
     "signing": 2,
     "scoring": 3,

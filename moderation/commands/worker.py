@@ -5,7 +5,7 @@ import threading
 
 import click
 
-from moderation import metrics
+from moderation import heaps, metrics
 from moderation.checks.check import warm_up
 from moderation.commands.console import as_command, runtime
 from moderation.worker import Worker
@@ -19,6 +19,7 @@ AT_ONCE = 4
 @as_command
 def command(metrics_port: int | None) -> None:
     """Finish late checks and send events until SIGTERM or Ctrl-C."""
+    heaps.share()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
