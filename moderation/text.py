@@ -18,7 +18,7 @@ import unicodedata
 from hashlib import blake2b
 
 from moderation.core.comment import Format
-from moderation.reading.letters import fold, folded_char, shorten, spelled, unadorn
+from moderation.reading.letters import fold, folded_ascii, folded_char, shorten, spelled, unadorn
 from moderation.reading.markup import targets, without_marks, without_tags
 from moderation.reading.plain import plain
 from moderation.reading.reading import Reading, as_is
@@ -53,7 +53,7 @@ def content_key(body: str) -> str:
     Case, spacing and punctuation don't count; emoji and other symbols do.
     """
     if body.isascii():
-        folded = body.lower().replace("_", " ")
+        folded = folded_ascii(body)
         bare = folded.translate(_ASCII_THAT_COUNTS)
     else:
         folded = "".join(folded_char(char) for char in body)

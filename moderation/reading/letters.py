@@ -22,7 +22,7 @@ def fold(reading: Reading) -> Reading:
 def unadorn(reading: Reading) -> Reading:
     """Give the text in small letters, without accents, look-alikes and invisible letters."""
     if reading.text.isascii():
-        return Reading(_folded_ascii(reading.text), reading.starts, reading.ends)
+        return Reading(folded_ascii(reading.text), reading.starts, reading.ends)
     draft, same_from = Draft(reading), 0
     for at, char in enumerate(reading.text):
         folded = folded_char(char)
@@ -73,7 +73,8 @@ _SPELLED = re.compile(r"(?<![^\W_])[^\W_](?:[ .\-_*·•/|,~+]{1,3}+[^\W_](?![^\
 _STRETCHED_LETTER = re.compile(r"([^\W\d_])\1{2,}+")
 
 
-def _folded_ascii(text: str) -> str:
+def folded_ascii(text: str) -> str:
+    """Give a text of ASCII alone as it folds."""
     # An underscore joins words for a program, not for a reader.
     return text.lower().replace("_", " ")
 
@@ -82,7 +83,7 @@ def _folded_ascii(text: str) -> str:
 def folded_char(char: str) -> str:
     """Give one code point as it folds; may be none, or several."""
     if char.isascii():
-        return _folded_ascii(char)
+        return folded_ascii(char)
     looks_like = _look_alikes()
     parts = unicodedata.normalize("NFKD", char).casefold()
     # Casefolding may compose or expand again, so marks are dropped after it.

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +81,15 @@ class BundledModel:
         if self._encoder is None or self._gate is None:
             return None
         found = self._features(text)
-        whole = self._linear.logits(found) @ self._alone + self._alone_offsets
-        if not self._gate.releases(whole, acting_from):
+        whole = self._by_linear(found)
+        every = chain([whole], map(self._by_linear, found.parts(PART)))
+        if not all(self._gate.releases(logits, acting_from) for logits in every):
             return None
-        for part in found.parts(PART):
-            logits = self._linear.logits(part) @ self._alone + self._alone_offsets
-            if not self._gate.releases(logits, acting_from):
-                return None
         return _chances(whole)
+
+    def _by_linear(self, found: Features) -> Floats:
+        """Give the logits of the linear stage as it is weighed where it stands alone."""
+        return np.asarray(self._linear.logits(found) @ self._alone + self._alone_offsets)
 
     def explain(self, text: str, attribute: str) -> list[tuple[int, int, float]]:
         """Give the words that push a score up, with their share of the heaviest one's.

@@ -41,8 +41,10 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """What is released at some thresholds: rows whose doubt is below the limit."""
+    """What is released at some thresholds: rows below them whose doubt is below the limit."""
 
+    at: Floats
+    """The thresholds, as logits."""
     weights: Floats
     """Of each attribute's logit, then the offset."""
     limit: float
@@ -85,7 +87,7 @@ class Gate:
         """
         limits = tuple(thresholds.get(name, 1.0) for name in ATTRIBUTES)
         fitted = self._fitted(limits)
-        if (first >= _logits(limits)).any():
+        if (first >= fitted.at).any():
             return False
         return float(_doubt(first[None], fitted.weights)[0]) < fitted.limit
 
@@ -95,7 +97,7 @@ class Gate:
         if not self._weights[reached].any():
             # Nothing like it was seen; what it looks like to the first stage isn't known.
             none = np.zeros(len(at) + 1)
-            return _Fitted(none, np.inf if np.isinf(at).all() else -np.inf)
+            return _Fitted(at, none, np.inf if np.isinf(at).all() else -np.inf)
         weights = self._regression(reached, np.ones(len(reached), bool))
         doubt = _doubt(self._first, weights)
         unseen = np.empty_like(doubt)
@@ -103,7 +105,7 @@ class Gate:
         for part in range(PARTS):
             of_others = self._regression(reached, part_of != part)
             unseen[part_of == part] = _doubt(self._first[part_of == part], of_others)
-        return _Fitted(weights, min(self._limit(doubt, reached), self._limit(unseen, reached)))
+        return _Fitted(at, weights, min(self._limit(doubt, reached), self._limit(unseen, reached)))
 
     def _limit(self, doubt: Floats, reached: Flags) -> float:
         """Give the doubt from which the stated share of what reaches a threshold lies."""
