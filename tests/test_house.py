@@ -27,6 +27,7 @@ FLOORS = {
     "jsontext": 2,
     "wire": 2,
     "shapes": 3,
+    "connections": 1,
     "sender": 2,
     "logs": 1,
     "heaps": 1,

@@ -1,12 +1,17 @@
 """What a site's address may reach, and how long a site may keep us."""
 
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
+from moderation import connections
 from moderation.sender import Answered, Refused, Sender
 from tests.receiver import Receiver, serve
 
@@ -44,9 +49,22 @@ def send(sender: Sender, url: str, timeout_s: float = 5) -> Answered:
     return sender(url, b"{}", {"Content-Type": "application/json"}, timeout_s)
 
 
-@pytest.fixture
-def listener() -> Iterator[tuple[int, list[bytes], Callable[[Callable], None]]]:
-    """A raw server on 127.0.0.1: its port, what came, and how to say what it answers."""
+def received(one: socket.socket) -> bytes:
+    """One whole request; nothing where the connection has ended."""
+    request = b""
+    while not request.endswith(b"{}"):
+        if not (piece := one.recv(65536)):
+            return b""
+        request += piece
+    return request
+
+
+Listener = tuple[int, list[bytes], Callable[[Callable], None]]
+"""A raw server on 127.0.0.1: its port, what came, and how to say what it answers."""
+
+
+@contextmanager
+def listening(tls: ssl.SSLContext | None = None) -> Iterator[Listener]:
     server = socket.create_server(("127.0.0.1", 0))
     came: list[bytes] = []
     answers: list[Callable] = [lambda one: one.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")]
@@ -60,16 +78,23 @@ def listener() -> Iterator[tuple[int, list[bytes], Callable[[Callable], None]]]:
             threading.Thread(target=take, args=[one], daemon=True).start()
 
     def take(one: socket.socket) -> None:
-        with one:
-            came.append(one.recv(65536))
+        with tls.wrap_socket(one, server_side=True) if tls else one as one:
             try:
-                answers[-1](one)
+                while request := received(one):
+                    came.append(request)
+                    answers[-1](one)
             except OSError:
                 came.append(b"cut")
 
     threading.Thread(target=run, daemon=True).start()
     yield server.getsockname()[1], came, answers.append
     server.close()
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    with listening() as one:
+        yield one
 
 
 @pytest.mark.parametrize("url", HOSTILE)
@@ -179,18 +204,154 @@ def test_of_a_huge_answer_only_the_head_is_read(listener) -> None:
     assert came[-1] == b"cut"
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path) -> None:
-    import ssl
-    import subprocess
+@pytest.mark.parametrize(
+    "whole",
+    [
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nthank",
+        b"HTTP/1.1 500 x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nsorry\r\n0\r\n\r\n",
+    ],
+)
+def test_events_go_over_one_connection(listener, whole) -> None:
+    port, came, answer = listener
+    peers = []
+    answer(lambda one: (peers.append(one.getpeername()), one.sendall(whole)))
+    sender = Sender(allowed=["127.0.0.1"])
+    for _ in range(3):
+        assert send(sender, f"http://127.0.0.1:{port}/").status == int(whole[9:12])
+    assert len(came) == 3 and len(set(peers)) == 1
 
-    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+
+@pytest.mark.parametrize("more", ["Content-Length: 5000", "Content-Length: 5", "Connection: close"])
+def test_where_an_answer_is_long_or_does_not_end_the_next_event_has_a_connection_of_its_own(
+    listener, more
+) -> None:
+    port, _, answer = listener
+    peers = []
+    head = f"HTTP/1.1 200 OK\r\n{more}\r\n\r\n".encode()
+    answer(lambda one: (peers.append(one.getpeername()), one.sendall(head)))
+    sender = Sender(allowed=["127.0.0.1"])
+    began = time.monotonic()
+    for _ in range(2):
+        assert send(sender, f"http://127.0.0.1:{port}/").status == 200
+    assert time.monotonic() - began < 4, "the answer's body was waited for"
+    assert len(set(peers)) == 2
+
+
+def test_a_site_that_closes_its_connection_is_told_by_another(listener) -> None:
+    port, came, answer = listener
+    closed = threading.Semaphore(0)
+
+    def once(one: socket.socket) -> None:
+        one.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        one.shutdown(socket.SHUT_RDWR)
+        closed.release()
+
+    answer(once)
+    sender = Sender(allowed=["127.0.0.1"])
+    for _ in range(3):
+        assert send(sender, f"http://127.0.0.1:{port}/").status == 204
+        assert closed.acquire(timeout=5)
+    assert len(came) == 3
+
+
+def test_a_site_that_closes_its_connection_as_it_is_told_is_told_again(listener) -> None:
+    port, came, answer = listener
+    peers = []
+
+    def once(one: socket.socket) -> None:
+        if one.getpeername() in peers:
+            return one.shutdown(socket.SHUT_RDWR)
+        peers.append(one.getpeername())
+        return one.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    answer(once)
+    sender = Sender(allowed=["127.0.0.1"])
+    for _ in range(2):
+        assert send(sender, f"http://127.0.0.1:{port}/").status == 204
+    assert len(came) == 3 and len(peers) == 2
+
+
+def test_a_site_that_closes_every_connection_without_an_answer_is_an_error(listener) -> None:
+    port, came, answer = listener
+    answer(lambda one: one.shutdown(socket.SHUT_RDWR))
+    with pytest.raises(OSError):
+        send(Sender(allowed=["127.0.0.1"]), f"http://127.0.0.1:{port}/")
+    assert len(came) == 1
+
+
+def test_a_site_that_begins_to_drip_on_a_kept_connection_is_cut_off(listener) -> None:
+    port, came, answer = listener
+    sender = Sender(allowed=["127.0.0.1"])
+    send(sender, f"http://127.0.0.1:{port}/")
+    answer(drip)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        send(sender, f"http://127.0.0.1:{port}/", timeout_s=1)
+    assert time.monotonic() - began < 3
+    assert len(came) == 2
+
+
+def test_a_name_that_moves_is_compared_when_it_is_connected_to_again(monkeypatch, listener) -> None:
+    port, came, answer = listener
+    resolving_to(monkeypatch, ["127.0.0.1"], ["10.0.0.1"])
+    sender, url = Sender(allowed=["127.0.0.1"]), f"http://news.example:{port}/"
+    send(sender, url)
+    answer(lambda one: one.shutdown(socket.SHUT_RDWR))
+    with pytest.raises(Refused):
+        send(sender, url)
+    assert len(came) == 2
+
+
+def test_threads_share_a_sender(listener) -> None:
+    port, came, _ = listener
+    sender = Sender(allowed=["127.0.0.1"])
+    with ThreadPoolExecutor(8) as pool:
+        found = list(
+            pool.map(lambda _: send(sender, f"http://127.0.0.1:{port}/").status, range(200))
+        )
+    assert found == [204] * 200 and len(came) == 200
+
+
+@pytest.fixture
+def certified(tmp_path) -> ssl.SSLContext:
+    """Shows a certificate for localhost that nobody but `localhost.pem` vouches for."""
+    key, cert = tmp_path / "key.pem", tmp_path / "localhost.pem"
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
-    subject = ["-subj", "/CN=localhost", "-keyout", str(key), "-out", str(cert)]
-    subprocess.run([*made, *subject], check=True, capture_output=True)
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    files = ["-keyout", str(key), "-out", str(cert)]
+    subprocess.run([*made, *subject, *files], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
+    return context
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
+def test_a_certificate_that_nobody_vouches_for_is_refused(certified, name) -> None:
     server = serve(Receiver())
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.socket = certified.wrap_socket(server.socket, server_side=True)
     with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
-        send(Sender(allowed=["127.0.0.1"]), f"https://127.0.0.1:{server.server_port}/")
+        send(Sender(allowed=["127.0.0.0/8", "::1"]), f"https://{name}:{server.server_port}/")
     server.shutdown()
+
+
+def test_what_holds_for_a_connection_holds_for_one_by_tls(certified, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(connections, "DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "localhost.pem"))
+    connections._tls.cache_clear()
+    sender = Sender(allowed=["127.0.0.1", "::1"])
+    with listening(certified) as (port, came, answer):
+        peers = []
+        taken = b"HTTP/1.1 204 No Content\r\n\r\n"
+        answer(lambda one: (peers.append(one.getpeername()), one.sendall(taken)))
+        for _ in range(3):
+            assert send(sender, f"https://localhost:{port}/").status == 204
+        assert len(set(peers)) == 1
+        answer(lambda one: one.shutdown(socket.SHUT_RDWR) if len(came) == 4 else one.sendall(taken))
+        assert send(sender, f"https://localhost:{port}/").status == 204
+        assert len(came) == 5
+        answer(drip)
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            send(sender, f"https://localhost:{port}/", timeout_s=1)
+        assert time.monotonic() - began < 3
+    connections._tls.cache_clear()
