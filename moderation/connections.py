@@ -2,8 +2,8 @@
 
 They are not those of `requests`, whose time limit is for each piece of an answer: a site
 that drips a byte at a time would hold a thread for as long as it likes. Here each read and
-write has what is left of the whole's time. Kept they are because to make one costs more
-than all else that an event takes; and what is made for each event is garbage afterwards.
+write has what is left of the whole's time. They are kept because to make one costs more
+than all else that an event takes.
 """
 
 import socket
