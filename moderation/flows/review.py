@@ -214,10 +214,10 @@ def decide(
 
 
 def undo(rt: Runtime, viewer: Viewer, decision_id: str) -> dict[str, Any]:
-    """Take a person's newest decision back: the one before it stands again.
+    """Take a person's newest decision back: the one before it on this wording stands again.
 
-    By the person who made it, or an admin. Returns the decision that says so. Raises
-    NotFound, NotCurrent, Forbidden.
+    A wording that nothing else was decided on goes into the queue. By the person who made
+    it, or an admin. Returns the decision that says so. Raises NotFound, NotCurrent, Forbidden.
     """
     now = rt.now()
     with rt.sessions.write() as session:
@@ -228,7 +228,11 @@ def undo(rt: Runtime, viewer: Viewer, decision_id: str) -> dict[str, Any]:
         if not viewer.sees(comment.site_id):
             raise NotFound(f"there is no decision {decision_id!r}")
         _refuse_undo(comment, taken_back, viewer)
-        before = [d for d in reading.decisions_of(session, comment.id) if d.seq < taken_back.seq]
+        before = [
+            one
+            for one in reading.decisions_of(session, comment.id)
+            if one.seq < taken_back.seq and one.revision == taken_back.revision
+        ]
         standing = before[-1] if before else None
         entry = ledger.Entry(
             id=rt.new_id("dec"),

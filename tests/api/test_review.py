@@ -112,6 +112,17 @@ def test_undo_puts_it_back_and_the_site_hears_of_it(held: NewsSite, rt) -> None:
     assert whole["seq"] == 3
 
 
+def test_undo_never_publishes_a_wording_by_what_was_decided_on_another(site: NewsSite) -> None:
+    assert site.post(submitted(body=FRIENDLY)).get_json()["status"] == "published"
+    site.post(submitted(body=INSULT), deadline_ms=0)
+    decision = site.call("POST", DECISIONS, json=REJECT | {"revision": 2}).get_json()
+
+    site.call("POST", f"/v1/decisions/{decision['id']}/undo")
+
+    assert site.comment("c-1")["status"] == "held"
+    assert queue_of(site) == ["c-1"]
+
+
 def test_undo_opens_the_reports_again_that_a_decision_closed(site: NewsSite) -> None:
     site.post(submitted(body=FRIENDLY))
     site.post(event("comment.reported", id="c-1", reporter={"id": "r"}))
