@@ -50,7 +50,7 @@ class Worker:
             thread.start()
 
     def stop(self, timeout_s: float = 20.0) -> None:
-        """Finish what is in hand, then end."""
+        """Finish what is in hand, give back the rest, then end."""
         self._stopping.set()
         self._rt.to_screen.set()
         self._rt.to_tell.set()
@@ -62,7 +62,8 @@ class Worker:
         return all(thread.is_alive() for thread in self._threads)
 
     def _screen(self) -> None:
-        self._repeat(lambda: complete_due(self._rt, self._at_once), self._rt.to_screen)
+        stopping = self._stopping.is_set
+        self._repeat(lambda: complete_due(self._rt, self._at_once, stopping), self._rt.to_screen)
 
     def _deliver(self) -> None:
         flight = Flight()

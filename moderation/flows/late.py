@@ -1,5 +1,6 @@
 """What no request has finished is finished here, by the worker, the oldest first."""
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -20,24 +21,37 @@ LEASE = timedelta(seconds=60)
 BATCH = 20
 
 
-def complete_due(rt: Runtime, at_once: int = 1) -> int:
+def complete_due(
+    rt: Runtime, at_once: int = 1, stopping: Callable[[], bool] = lambda: False
+) -> int:
     """Screen what no request has finished; returns how many revisions were taken up.
 
     The worker's part: comments stored without waiting, those whose process died, and
     those decided with a score missing. What can't be scored stays with a moderator.
 
-    at_once  how many are screened side by side: each waits for commits of its own
+    at_once   how many are screened side by side: each waits for commits of its own
+    stopping  tells that no more is to be begun: the rest is given back for others
     """
     taken = _lease_due(rt)
+    left: list[int] = []
+
+    def complete(revision_id: int) -> None:
+        if stopping():
+            left.append(revision_id)
+        else:
+            _complete(rt, revision_id)
+
     # What was tried before may have killed its process: it is tried alone, lest it cost
     # its neighbours an attempt again.
     fresh = [revision_id for revision_id, attempts in taken if attempts == 0]
     if fresh:
         with ThreadPoolExecutor(at_once, thread_name_prefix="late") as screeners:
-            list(screeners.map(lambda revision_id: _complete(rt, revision_id), fresh))
+            list(screeners.map(complete, fresh))
     for revision_id, attempts in taken:
         if attempts > 0:
-            _complete(rt, revision_id)
+            complete(revision_id)
+    if left:
+        _give_back(rt, left)
     return len(taken)
 
 
@@ -70,6 +84,12 @@ def _lease_due(rt: Runtime) -> list[tuple[int, int]]:
         ids = [revision_id for revision_id, _ in taken]
         session.execute(update(Revision).where(Revision.id.in_(ids)).values(due_at=now + LEASE))
         return list(taken)
+
+
+def _give_back(rt: Runtime, ids: Sequence[int]) -> None:
+    with rt.sessions.write() as session:
+        unfinished = update(Revision).where(Revision.id.in_(ids), Revision.due_at.is_not(None))
+        session.execute(unfinished.values(due_at=rt.clock(session)))
 
 
 def _begin(rt: Runtime, revision_id: int) -> Task | None:

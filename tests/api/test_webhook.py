@@ -99,6 +99,18 @@ def test_nothing_is_waited_for_with_a_deadline_of_zero(site: NewsSite, rt) -> No
     assert site.comment("c-1")["status"] == "held"
 
 
+def test_a_worker_that_stops_gives_back_what_it_has_not_begun(site: NewsSite, rt) -> None:
+    for id in ("c-1", "c-2", "c-3"):
+        site.post(submitted(id=id, body=INSULT), deadline_ms=0)
+    asked = iter([False, True, True])
+
+    assert complete_due(rt, stopping=lambda: next(asked)) == 3
+
+    pending = [id for id in ("c-1", "c-2", "c-3") if site.comment(id)["status"] == "pending"]
+    assert len(pending) == 2
+    assert complete_due(rt) == 2, "others need not wait for a lease to end"
+
+
 # Who may send
 
 
