@@ -24,6 +24,8 @@ Step = Callable[[Runtime, Session, Job], timedelta | None]
 """Does a piece; says how long until the next is due, None where the job has ended."""
 
 RECURRING = ("retention",)
+CANCELED = "57014"
+"""What PostgreSQL calls a statement that ran into its time limit."""
 AFTER_FAILURE, AFTER_FAILURE_MOST = timedelta(seconds=10), timedelta(hours=1)
 
 
@@ -70,9 +72,9 @@ def work_due(rt: Runtime, steps: Mapping[str, Step]) -> int:
             job.due_at = None if wait is None else now + wait
             job.finished_at = now if wait is None else None
             job.failures, job.error = 0, None
-    except OperationalError:
-        raise  # the database's trouble, not the job's
     except Exception as error:
+        if isinstance(error, OperationalError) and not (job_id and _took_too_long(error)):
+            raise  # the database's trouble, not the job's
         log.exception("job %s failed", job_id)
         _put_off(rt, job_id, error)
     return 1
@@ -91,6 +93,10 @@ def stop(rt: Runtime, job_id: str) -> None:
         if job is None or job.due_at is None or job.kind in RECURRING:
             raise NotFound(f"there is no job {job_id!r} that could be stopped")
         job.due_at, job.finished_at, job.error = None, rt.clock(session), "stopped"
+
+
+def _took_too_long(error: OperationalError) -> bool:
+    return getattr(error.orig, "sqlstate", None) == CANCELED
 
 
 def _put_off(rt: Runtime, job_id: str, error: Exception) -> None:

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from psycopg.errors import QueryCanceled
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import OperationalError
 
 from moderation.flows import delivery_log, importing, jobs, rescoring, sites, tuning
 from moderation.flows.errors import Invalid, NotFound
@@ -190,6 +192,22 @@ def test_a_job_that_fails_is_put_off_and_keeps_its_place(rt, site) -> None:
     assert jobs.work_due(rt, STEPS) == 0
     with pytest.raises(NotFound):
         jobs.stop(rt, job_id)
+
+
+def test_a_piece_that_takes_too_long_is_the_jobs_own_failure(rt, site) -> None:
+    def hang(rt, session, job):
+        if session.get_bind().dialect.name != "postgresql":
+            raise OperationalError("", {}, QueryCanceled())  # SQLite has no time limit
+        session.execute(text("SET LOCAL statement_timeout = 50"))
+        session.execute(text("SELECT pg_sleep(5)"))
+
+    with rt.sessions.write() as session:
+        jobs.add(rt, session, "rescoring", {"last": 1})
+    jobs.work_due(rt, {"rescoring": hang})
+
+    [job] = jobs.listed(rt)
+    assert (job.failures, job.error) == (1, "OperationalError")
+    assert jobs.work_due(rt, {"rescoring": hang}) == 0, "it is put off"
 
 
 def test_what_is_older_than_is_kept_is_taken_away_whole(rt, site, moderator) -> None:
