@@ -25,6 +25,12 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def children(pid: int) -> set[int]:
+    """Processes that a process has started."""
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True)
+    return set(map(int, found.stdout.split()))
+
+
 @dataclass
 class Server:
     """`start`, `kill` (-9, everything at once), `stop` (politely)."""
@@ -68,6 +74,16 @@ class Server:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def spawn(self, *words: str) -> subprocess.Popen[bytes]:
+        """Run a command beside the service, until it is killed."""
+        return subprocess.Popen(
+            [*self.inside, sys.executable, "-m", "flask", *words],
+            cwd=ROOT,
+            env=self.settings(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def start(self, timeout_s: float = 60.0, *, ready: bool = True) -> None:
         """Start, and wait until it is ready."""

@@ -18,7 +18,7 @@ import pytest
 
 from tests.chaos.load import Load, prepared, settle
 from tests.receiver import Receiver, serve, until
-from tests.server import ROOT, Server
+from tests.server import ROOT, Server, children
 
 HUB = "10.99.7.1"
 
@@ -59,11 +59,6 @@ def test_a_restart_under_load_is_not_noticed(kind: str, tmp_path: Path, request)
     settle(environ.get("DATABASE_URL", f"sqlite:///{tmp_path / 'copydesk.db'}"), load, receiver)
     assert server.stop() == 0
     listening.shutdown()
-
-
-def children(pid: int) -> set[int]:
-    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True)
-    return set(map(int, found.stdout.split()))
 
 
 @dataclass
