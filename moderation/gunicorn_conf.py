@@ -4,19 +4,27 @@ Each web process loads its model before it takes a request, so that no comment i
 only because a model was still loading, and runs a worker of its own unless told not to.
 A model that can't be loaded does not stop the start: comments are then held, and /readyz
 says why.
+
+The master reads this and forks. A worker has what the master has imported, and after an
+update that is the old version, beside the new one that it reads from the disk. So what a
+worker uses is imported in the hooks that run in it, and the master lets go of the little that
+it has read itself; at a reload it reads that, the settings too, anew. (`preload_app` would
+make workers of one version as well, but of the one that was there at the start.)
 """
 
 import os
-from typing import Any
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from config import Settings
-
-settings = Settings.from_env()  # before any import that counts for /metrics
-
-from moderation import heaps, metrics
-from moderation.checks.check import warm_up
+from moderation import heaps
 from moderation.scoring.naming import BUNDLED, resolved
-from moderation.worker import Worker
+
+if TYPE_CHECKING:
+    from moderation.worker import Worker
+
+settings = Settings.from_env()
 
 MOST_PROCESSES = 4
 """Chosen unasked: each takes a quarter of a gigabyte."""
@@ -42,17 +50,26 @@ accesslog = None
 loglevel = "warning"
 forwarded_allow_ips = "127.0.0.1"
 
-_running: dict[int, Worker] = {}
+_running: dict[int, "Worker"] = {}
 
 
 def on_starting(server: Any) -> None:
     """Begin with the figures of those that live, and with few heaps."""
-    metrics.forget_the_dead()
+    _forget_the_dead()
     heaps.share()
+    _let_go()
+
+
+def on_reload(server: Any) -> None:
+    """Let go of what was read for the new processes that are about to be forked."""
+    _let_go()
 
 
 def post_worker_init(worker: Any) -> None:
     """Load the model, then start this process's worker, if it is to have one."""
+    from moderation.checks.check import warm_up
+    from moderation.worker import Worker
+
     runtime = worker.app.callable.extensions["moderation"]
     warm_up(runtime.checks, runtime.pool)
     if not settings.embedded_worker:
@@ -65,3 +82,21 @@ def worker_exit(server: Any, worker: Any) -> None:
     """Let the worker finish what it has in hand."""
     if worker.pid in _running:
         _running.pop(worker.pid).stop()
+
+
+def _let_go() -> None:
+    """Leave no module of ours to be inherited. The hooks above keep what they use."""
+    for name in list(sys.modules):
+        if name.split(".")[0] in ("config", "moderation"):
+            del sys.modules[name]
+
+
+def _forget_the_dead() -> None:
+    """Delete the figures of processes that are no more: a counter of theirs begins anew.
+
+    Here, and not in `metrics`: to import that is to begin figures of this process.
+    """
+    for file in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db"):
+        pid = file.stem.rpartition("_")[2]
+        if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
+            file.unlink(missing_ok=True)

@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from prometheus_client import (
@@ -81,14 +80,6 @@ def serve(port: int) -> None:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     start_http_server(port, registry=registry)
-
-
-def forget_the_dead() -> None:
-    """Delete the files of processes that are no more: a counter of theirs begins anew."""
-    for file in Path(os.environ.get(FOLDER, os.devnull)).glob("*.db"):
-        pid = file.stem.rpartition("_")[2]
-        if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
-            file.unlink(missing_ok=True)
 
 
 class _Own:

@@ -42,6 +42,8 @@ class Server:
     host: str = "127.0.0.1"
     inside: tuple[str, ...] = ()
     """A command that runs others elsewhere: in the network of another host."""
+    root: Path = ROOT
+    """Where the code is."""
 
     @property
     def url(self) -> str:
@@ -66,7 +68,7 @@ class Server:
         """Run a command on the same instance."""
         done = subprocess.run(
             [*self.inside, sys.executable, "-m", "flask", *words],
-            cwd=ROOT,
+            cwd=self.root,
             env=self.settings(),
             capture_output=True,
             text=True,
@@ -94,7 +96,7 @@ class Server:
                 *(sys.executable, "-m", "gunicorn"),
                 *("-c", "python:moderation.gunicorn_conf", "wsgi:app"),
             ],
-            cwd=ROOT,
+            cwd=self.root,
             env=self.settings(),
             stdout=log,
             stderr=log,

@@ -191,3 +191,34 @@ def test_the_process_that_forks_has_no_runtime_of_models() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert {"onnxruntime", "tokenizers", "torch", "numpy"}.isdisjoint(done.stdout.split())
+
+
+READ_BY_THE_MASTER = {
+    "config",
+    "moderation",
+    "moderation.gunicorn_conf",
+    "moderation.heaps",
+    "moderation.scoring",
+    "moderation.scoring.detoxify",
+    "moderation.scoring.fetch",
+    "moderation.scoring.model",
+    "moderation.scoring.naming",
+}
+
+
+def test_the_process_that_forks_has_little_that_a_worker_could_inherit() -> None:
+    """What gunicorn's master has imported is old when workers are forked after an update."""
+    asked = (
+        "import sys; before = set(sys.modules); import moderation.gunicorn_conf as conf;"
+        "print(*set(sys.modules) - before); conf.on_starting(None); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    read, left = map(set, map(str.split, done.stdout.splitlines()))
+    ours = {name for name in read if name.split(".")[0] in ("config", "moderation")}
+    assert ours <= READ_BY_THE_MASTER, ours - READ_BY_THE_MASTER
+    others = {name.split(".")[0] for name in read - ours} - sys.stdlib_module_names
+    assert others <= {"pysqlite3"}, "import it where a worker needs it"
+    assert ours.isdisjoint(left), "on_starting lets go of what was read"

@@ -1,13 +1,16 @@
 """Copies taken while comments come, put back; and a database that is not sound says so."""
 
+import shutil
+import sqlite3
 import subprocess
 import threading
+import time
 
 import pytest
 from sqlalchemy import func, select, text, update
 
 from moderation.flows.late import complete_due
-from moderation.store import keeping
+from moderation.store import database, keeping
 from moderation.store.database import open_database
 from moderation.store.tables import Comment, DecisionRow, Revision
 from tests.builders import FRIENDLY, INSULT, submitted
@@ -58,6 +61,46 @@ def test_a_copy_taken_while_comments_come_is_sound_and_can_be_put_back(
     assert complete_due(with_settings(rt, now=rt.now)) == 1, "what waited goes on"
     assert site.post(submitted(id="after", body=FRIENDLY)).status_code == 200
     assert keeping.faults(rt.sessions) == []
+
+
+@pytest.mark.parametrize("wal_is_safe", [True, False])
+def test_a_copy_of_a_large_database_ends_however_often_it_is_written_to(
+    migrated_file, tmp_path, monkeypatch, wal_is_safe
+) -> None:
+    """A copy in steps that hold no snapshot begins anew after every write by another."""
+    monkeypatch.setattr(database, "wal_is_safe", lambda _: wal_is_safe)
+    file, copy = tmp_path / "busy.db", tmp_path / "copy.db"
+    shutil.copy(migrated_file, file)
+    sessions = open_database(f"sqlite:///{file}")
+    with sessions.writing() as connection:
+        connection.execute(text("CREATE TABLE ballast (number INTEGER, words BLOB)"))
+        filled = "INSERT INTO ballast VALUES (0, zeroblob(1000000))"
+        for _ in range(40):
+            connection.execute(text(filled))
+    writing, copied = threading.Event(), threading.Event()
+    written: list[int] = []
+
+    def write() -> None:
+        other = sqlite3.connect(file, isolation_level=None, timeout=10)
+        other.execute("PRAGMA synchronous=OFF")  # as often as can be
+        deadline = time.monotonic() + 20
+        while not copied.is_set() and time.monotonic() < deadline:
+            other.execute("INSERT INTO ballast VALUES (1, 'x')")
+            written.append(1)
+            writing.set()
+        other.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert writing.wait(20)
+    keeping.back_up(sessions, copy)
+    ended_in_time = writer.is_alive()
+    copied.set()
+    writer.join()
+    assert ended_in_time, "the copy ended only when nobody wrote any more"
+    with sqlite3.connect(copy) as connection:
+        [(kept,)] = connection.execute("SELECT count(*) FROM ballast WHERE number = 1")
+    assert 0 < kept <= len(written)
 
 
 def test_a_copy_overwrites_nothing_and_a_damaged_one_is_not_put_back(

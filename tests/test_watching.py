@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
+import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client import Counter, Histogram
 from sqlalchemy import select, update
@@ -22,6 +23,7 @@ from moderation import metrics
 from moderation.flows import pressure
 from moderation.flows.late import complete_due
 from moderation.flows.runtime import Room
+from moderation.store.database import open_database
 from moderation.store.tables import AssessmentRow, Comment, Delivery, Revision
 from tests.builders import FRIENDLY, INSULT, NewsSite, submitted
 from tests.receiver import Receiver, serve, until
@@ -220,6 +222,33 @@ def test_units_and_services_start_what_there_is() -> None:
             assert (ROOT / (module.replace(".", "/") + ".py")).is_file(), module
         for name in re.findall(r"^\s*(?:ENV )?([A-Z_]+)[:=]", text, re.M):
             assert name in (*Settings().shown(), "FLASK_APP") or name.startswith("POSTGRES"), name
+
+
+def composed() -> dict:
+    return yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+
+
+def test_composed_services_have_connections_enough() -> None:
+    pool = open_database("postgresql://nobody@127.0.0.1/none").engine.pool
+    each = pool.size() + pool._max_overflow
+    conf = (ROOT / "moderation" / "gunicorn_conf.py").read_text()  # an import reads settings
+    [most_processes] = re.findall(r"^MOST_PROCESSES = (\d+)$", conf, re.M)
+    processes = {"web": int(most_processes), "worker": 1, "migrate": 1}
+    services = composed()
+    database = services.pop("database")
+    most = sum(
+        each * processes[name] * service.get("deploy", {}).get("replicas", 1)
+        for name, service in services.items()
+    )
+    [given] = re.findall(r"max_connections=(\d+)", " ".join(database.get("command", [])))
+    assert int(given) >= most + 10, "docs/operations.md says how many there must be"
+
+
+def test_composed_services_believe_no_header_that_anyone_can_send() -> None:
+    """No proxy is in the file: who fails to log in would choose whose failures are counted."""
+    for name, service in composed().items():
+        trusted = service["environment"].get("TRUSTED_PROXIES", "0")
+        assert trusted in ("0", "${TRUSTED_PROXIES:-0}"), name
 
 
 def test_a_worker_of_its_own_tells_its_figures(tmp_path) -> None:

@@ -11,8 +11,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import requests
-
 from moderation.scoring.detoxify import HOW_TO_INSTALL, is_installed, sidecar
 from moderation.scoring.model import ModelUnavailable
 
@@ -100,6 +98,8 @@ def _download(url: str, folder: Path, progress: Progress) -> Path:
 
 
 def _stream(url: str, write: Callable[[bytes], object], progress: Progress) -> str:
+    import requests  # here: gunicorn's master asks this module what was fetched, and forks
+
     digest, done = hashlib.sha256(), 0
     with requests.get(url, stream=True, timeout=TIMEOUT_S) as response:
         response.raise_for_status()

@@ -11,6 +11,10 @@ what fails in one is rolled back, and the others stand.
 Processes take turns by a lock on a file beside the database. SQLite's own waiting sleeps
 longer and longer, up to a tenth of a second, and a process that commits often starves
 another. The lock only orders: without it SQLite still keeps writers apart.
+
+A file that stays locked is found out once, by the first that waits its time for it; those
+that waited behind it are told the same. Each waiting a time of its own, one after the other,
+would take every thread of a web process for minutes.
 """
 
 import fcntl
@@ -27,8 +31,9 @@ from sqlalchemy.orm import Session
 
 MOST = 64
 """Writers of a group: the first has waited for all of them."""
-WAIT_S = 10.0
 LOOK_EVERY_S = 0.0005
+LEAST_SHARE = 0.1
+"""Of a writer's wait, left for SQLite's lock when the turn of processes took all of it."""
 
 
 @dataclass(slots=True)
@@ -39,16 +44,29 @@ class _Group:
     over: Event = field(default_factory=Event)
 
 
-class CommitGroups:
-    """Write transactions on one SQLite database. Safe to share between threads."""
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """No transaction could be begun."""
 
-    def __init__(self, engine: Engine) -> None:
+    error: Exception
+    at: float = field(default_factory=time.monotonic)
+
+
+class CommitGroups:
+    """Write transactions on one SQLite database. Safe to share between threads.
+
+    wait_ms  for which a transaction waits to begin; what connections have as `busy_timeout`
+    """
+
+    def __init__(self, engine: Engine, wait_ms: int) -> None:
         self._engine = engine
+        self._wait_ms = wait_ms
         self._queue = _Queue(f"{engine.url.database}-turn")
         self._turn = Lock()
         self._counting = Lock()
         self._waiting = 0
         self._group: _Group | None = None
+        self._refusal: _Refusal | None = None
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -75,12 +93,13 @@ class CommitGroups:
 
     @contextmanager
     def _in_turn(self) -> Iterator[_Group]:
+        came_at = time.monotonic()
         with self._counting:
             self._waiting += 1
         with self._turn:
             with self._counting:
                 self._waiting -= 1
-            group = self._joined()
+            group = self._joined(came_at)
             try:
                 yield group
             except BaseException as error:
@@ -91,22 +110,48 @@ class CommitGroups:
         if group.failed is not None:
             raise group.failed
 
-    def _joined(self) -> _Group:
+    def _joined(self, came_at: float) -> _Group:
         if self._group is None:
-            self._queue.enter()
+            if self._refusal is not None and came_at < self._refusal.at:
+                raise self._refusal.error
             try:
-                connection = self._engine.connect()
-                try:
-                    connection.begin()
-                except BaseException:
-                    connection.close()
-                    raise
-            except BaseException:
-                self._queue.leave()
+                connection = self._begun()
+            except Exception as error:
+                self._refusal = _Refusal(error)
                 raise
+            self._refusal = None
             self._group = _Group(connection)
         self._group.size += 1
         return self._group
+
+    def _begun(self) -> Connection:
+        """Begin a transaction, within one wait for the other processes and for the lock."""
+        until = time.monotonic() + self._wait_ms / 1000
+        self._queue.enter(until)
+        try:
+            connection = self._engine.connect()
+            try:
+                with self._waiting_until(until, connection):
+                    connection.begin()
+            except BaseException:
+                connection.close()
+                raise
+        except BaseException:
+            self._queue.leave()
+            raise
+        return connection
+
+    @contextmanager
+    def _waiting_until(self, until: float, connection: Connection) -> Iterator[None]:
+        share = (until - time.monotonic()) * 1000 / self._wait_ms
+        if share > 1 - LEAST_SHARE:  # as nearly always: what was waited for is soon had
+            yield
+            return
+        try:
+            _set_busy_timeout(connection, int(max(share, LEAST_SHARE) * self._wait_ms))
+            yield
+        finally:
+            _set_busy_timeout(connection, self._wait_ms)
 
     def _leave(self, group: _Group, error: BaseException | None = None) -> None:
         """End the group, unless there is someone to go on with it."""
@@ -140,9 +185,9 @@ class _Queue:
         self._path = path
         self._file: tuple[int, int] | None = None
 
-    def enter(self) -> None:
-        """Wait for the turn; after `WAIT_S` go on without it, and let SQLite say what is."""
-        file, until = self._opened(), time.monotonic() + WAIT_S
+    def enter(self, until: float) -> None:
+        """Wait for the turn; when it is `until`, go on without, and let SQLite say what is."""
+        file = self._opened()
         while time.monotonic() < until:
             try:
                 return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -163,3 +208,9 @@ def _is_open(connection: Connection) -> bool:
     """Tell whether SQLite is still in the transaction that we began."""
     driver = connection.connection.driver_connection
     return driver is not None and bool(driver.in_transaction)
+
+
+def _set_busy_timeout(connection: Connection, ms: int) -> None:
+    driver = connection.connection.driver_connection
+    if driver is not None:
+        driver.execute(f"PRAGMA busy_timeout={ms}")

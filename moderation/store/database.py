@@ -83,7 +83,7 @@ def open_database(url: str) -> Sessions:
         event.listen(engine, "begin", _begin_sqlite)
     reader = engine.execution_options(copydesk_reads=True)
     writer = sessionmaker(engine, expire_on_commit=False)
-    groups = CommitGroups(engine)
+    groups = CommitGroups(engine, BUSY_TIMEOUT_MS)
     return Sessions(
         engine,
         groups.write if sqlite else writer.begin,

@@ -12,9 +12,6 @@ from moderation.store import migrating
 from moderation.store.database import Sessions
 from moderation.store.tables import Comment, DecisionRow, Delivery, Revision
 
-PAGES_AT_ONCE = 2000
-"""Pages copied before writers have their turn."""
-
 
 class Unsound(ValueError):
     """A file is no backup, or not a sound one. Says what was found."""
@@ -23,16 +20,20 @@ class Unsound(ValueError):
 def back_up(sessions: Sessions, to: Path) -> None:
     """Copy an SQLite database that may be written to meanwhile; `to` appears whole, last.
 
+    Where its journal is TRUNCATE, not WAL, writers wait until it is copied.
     Raises `FileExistsError`, `Unsound` if the copy is not sound.
     """
     if to.exists():
         raise FileExistsError(f"{to} is there already; a backup overwrites nothing")
     unfinished = to.with_name(to.name + ".unfinished")
     unfinished.unlink(missing_ok=True)
-    with sessions.engine.connect() as connection:
+    with sessions.reading() as connection:
+        # One state, held from the first page to the last: without it SQLite begins the copy
+        # anew whenever another connection has written, and on a busy service it never ends.
+        connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").all()
         target = type(_driver(connection))(str(unfinished))
         try:
-            _driver(connection).backup(target, pages=PAGES_AT_ONCE)
+            _driver(connection).backup(target)
             # One file, with no journal beside it that could be forgotten.
             target.execute("PRAGMA journal_mode=DELETE")
         finally:

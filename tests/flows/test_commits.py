@@ -1,7 +1,9 @@
 """Writers that share a commit: each gets what was its own, whatever happens to the others."""
 
+import fcntl
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from moderation.store import database
 from moderation.store.database import Sessions, open_database
 
 ROUNDS, WRITERS = 25, 8
@@ -128,3 +131,49 @@ def test_a_lock_that_another_process_holds_is_told_and_passes(sessions, file):
     other.execute("ROLLBACK")
     note(sessions, "in time")
     assert on_disk(file) == {"in time"}
+
+
+@pytest.fixture
+def patience_s(monkeypatch) -> float:
+    """How long a writer waits, made short; to be asked for before `sessions`."""
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 1000)
+    return 1.0
+
+
+def test_writers_that_wait_for_a_locked_file_are_told_together(patience_s, sessions, file):
+    """One after the other, the last of 16 would be told after 16 times as long."""
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waited: list[float] = []
+
+    def work(number: int) -> None:
+        began = time.monotonic()
+        with pytest.raises(OperationalError, match="locked"):
+            note(sessions, f"too early {number}")
+        waited.append(time.monotonic() - began)
+
+    for _ in range(2):  # those who come later wait for themselves
+        at_once(work)
+    assert len(waited) == 2 * WRITERS
+    assert max(waited) < 1.5 * patience_s
+    assert max(waited[WRITERS:]) > 0.5 * patience_s, "a later writer was told of an old error"
+    other.execute("ROLLBACK")
+    at_once(lambda number: note(sessions, f"in time {number}"))
+    assert on_disk(file) == {f"in time {number}" for number in range(WRITERS)}
+
+
+def test_waiting_for_another_process_and_for_the_lock_is_one_wait(patience_s, sessions, file):
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with open(f"{file}-turn", "r+b") as turn:  # opened anew, it is held as by another process
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        began = time.monotonic()
+        with pytest.raises(OperationalError, match="locked"):
+            note(sessions, "too early")
+        assert 0.9 * patience_s < time.monotonic() - began < 1.5 * patience_s
+        other.execute("ROLLBACK")
+        note(sessions, "without the turn")
+    assert on_disk(file) == {"without the turn"}
+    with sessions.engine.connect() as connection:
+        left = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+    assert left == 1000 * patience_s, "whoever uses the connection next waits as long as any"

@@ -1,0 +1,117 @@
+"""`systemctl reload` after an update: no process is half the old version and half the new."""
+
+import os
+import shutil
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.receiver import until
+from tests.server import ROOT, Server
+
+VERSIONS = {"old": 1, "a newer one": 2}
+"""Version → how many web processes its configuration asks for."""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A copy of the code, to be updated."""
+    root = tmp_path / "code"
+    ignored = shutil.ignore_patterns("__pycache__")
+    for folder in ("moderation", "migrations"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
+    for file in ("config.py", "wsgi.py"):
+        shutil.copy(ROOT / file, root / file)
+    return root
+
+
+def install(root: Path, version: str) -> None:
+    """Put a version in the place of another: each of its modules says which it is."""
+    say = f"INSTALLED = {version!r}\n"
+    added = {
+        "config.py": say,
+        "moderation/wire.py": say,
+        "moderation/store/ledger.py": say,
+        "moderation/worker.py": say,
+        "moderation/api/health.py": say + TELLING,
+        "moderation/gunicorn_conf.py": f"workers = {VERSIONS[version]}\n",
+    }
+    for name, lines in added.items():
+        # Of another length each time: Python takes a file of the same second and length for
+        # the one that it has compiled.
+        (root / name).write_text((ROOT / name).read_text() + "\n\n" + lines)
+
+
+TELLING = """
+@bp.after_request
+def tell_versions(answer):
+    import os
+    import sys
+
+    ours = (m for n, m in sys.modules.items() if n.split(".")[0] in ("config", "moderation"))
+    versions = {vars(module)["INSTALLED"] for module in ours if "INSTALLED" in vars(module)}
+    answer.headers["X-Versions"] = ", ".join(sorted(versions))
+    answer.headers["X-Process"] = str(os.getpid())
+    return answer
+"""
+
+
+class Readers:
+    """Ask again and again, on a new connection each time."""
+
+    def __init__(self, url: str) -> None:
+        self.answers: list[tuple[str, str]] = []
+        """Versions and process of each."""
+        self.failed: list[str] = []
+        self._url = url
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(2)]
+
+    def __enter__(self) -> "Readers":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def _ask(self) -> None:
+        while not self._over.wait(0.01):
+            try:
+                answer = requests.get(f"{self._url}/healthz", timeout=20)
+                answer.raise_for_status()
+            except requests.RequestException as error:
+                self.failed.append(repr(error))
+            else:
+                self.answers.append((answer.headers["X-Versions"], answer.headers["X-Process"]))
+
+    def processes(self, version: str) -> set[str]:
+        return {process for versions, process in self.answers if versions == version}
+
+
+def test_after_an_update_and_a_reload_each_process_is_of_one_version(root, tmp_path) -> None:
+    old, new = VERSIONS
+    install(root, old)
+    server = Server(tmp_path, root=root)
+    server.flask("db", "upgrade")
+    server.start()
+    assert server.process is not None
+    with Readers(server.url) as readers:
+        until(lambda: len(readers.answers) > 20, "answers of the old version")
+        install(root, new)
+        os.kill(server.process.pid, signal.SIGHUP)  # as `systemctl reload` does
+        until(lambda: new in readers.answers[-1][0], "an answer with something new in it", 60)
+        before = len(readers.answers)
+        until(lambda: len(readers.answers) > before + 100, "more answers")
+        assert {versions for versions, _ in readers.answers} == {old, new}
+        until(
+            lambda: len(readers.processes(new)) == VERSIONS[new],
+            "as many processes as the new configuration says",
+        )
+    assert server.stop() == 0
+    assert readers.failed == []
