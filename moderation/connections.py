@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from io import BufferedReader
 from threading import Lock
@@ -66,7 +67,18 @@ class _Connection(HTTPConnection):
             self.sock.sendall(data[at : at + PIECE])
 
     def response_class(self, sock: socket.socket, **more: Any) -> HTTPResponse:  # type: ignore[override]
-        return HTTPResponse(_InTime(sock, self.left), **more)  # type: ignore[arg-type]
+        return _Answer(_InTime(sock, self.left), **more)  # type: ignore[arg-type]
+
+
+class _Answer(HTTPResponse):
+    """The final answer. `http.client` reads past 100 alone: with 103 it would end too early,
+    and what comes later would be taken for the answer to the next event."""
+
+    def begin(self) -> None:
+        super().begin()
+        while self.status in range(100, 200) and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            self.headers = None  # type: ignore[assignment]  # as before it had begun
+            super().begin()
 
 
 class _InTime(socket.SocketIO):
@@ -155,7 +167,8 @@ class Connections(BaseAdapter):
 def _is_over(answer: HTTPResponse) -> bool:
     """Tell whether all of an answer has come, so that another may follow."""
     with answer, suppress(OSError, HTTPException):
-        if not answer.will_close:
+        # What follows 101 is of another protocol.
+        if not answer.will_close and answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
             answer.read(SHORT)
             return answer.isclosed()
     return False

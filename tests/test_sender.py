@@ -238,6 +238,46 @@ def test_where_an_answer_is_long_or_does_not_end_the_next_event_has_a_connection
     assert len(set(peers)) == 2
 
 
+def test_what_only_announces_an_answer_is_not_taken_for_it(listener) -> None:
+    port, _, answer = listener
+    hints = b"HTTP/1.1 102 x\r\n\r\nHTTP/1.1 103 x\r\nLink: </style.css>; rel=preload\r\n\r\n"
+    sender, url = Sender(allowed=["127.0.0.1"]), f"http://127.0.0.1:{port}/"
+
+    def late(one: socket.socket, whole: bytes) -> None:
+        one.sendall(hints)
+        time.sleep(0.2)
+        one.sendall(whole)
+
+    answer(lambda one: late(one, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+    assert send(sender, url).status == 200
+    answer(lambda one: late(one, b"HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n"))
+    assert send(sender, url).status == 500, "it was given the answer to the event before"
+
+
+def test_a_site_that_announces_an_answer_for_ever_is_cut_off(listener) -> None:
+    port, came, answer = listener
+
+    def announce(one: socket.socket) -> None:
+        while True:
+            one.sendall(b"HTTP/1.1 103 x\r\n\r\n" * 1000)
+
+    answer(announce)
+    with pytest.raises(OSError):
+        send(Sender(allowed=["127.0.0.1"]), f"http://127.0.0.1:{port}/", timeout_s=2)
+    assert len(came) <= 2, "one event, and that it was cut off"
+
+
+def test_a_connection_that_was_switched_to_another_protocol_is_not_kept(listener) -> None:
+    port, _, answer = listener
+    peers = []
+    switched = b"HTTP/1.1 101 x\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
+    answer(lambda one: (peers.append(one.getpeername()), one.sendall(switched)))
+    sender = Sender(allowed=["127.0.0.1"])
+    for _ in range(2):
+        assert send(sender, f"http://127.0.0.1:{port}/").status == 101
+    assert len(set(peers)) == 2
+
+
 def test_a_site_that_closes_its_connection_is_told_by_another(listener) -> None:
     port, came, answer = listener
     closed = threading.Semaphore(0)
