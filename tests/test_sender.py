@@ -5,6 +5,7 @@ import ssl
 import subprocess
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -276,6 +277,54 @@ def test_a_connection_that_was_switched_to_another_protocol_is_not_kept(listener
     for _ in range(2):
         assert send(sender, f"http://127.0.0.1:{port}/").status == 101
     assert len(set(peers)) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Transfer-Encoding: chunked\r\n\r\n-1\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n-5\r\nabcde",
+        f"Transfer-Encoding: chunked\r\n\r\n-{'f' * 99}\r\n",
+        f"Transfer-Encoding: chunked\r\n\r\n{'f' * 99}\r\n",
+        "Transfer-Encoding: chunked\r\n\r\nmany\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n",
+        "Content-Length: -1\r\n\r\n",
+        "Content-Length: 0x1\r\n\r\n",
+    ],
+)
+def test_of_an_odd_body_no_more_is_read_and_its_status_counts(listener, body) -> None:
+    port, came, answer = listener
+
+    def pour(one: socket.socket) -> None:
+        one.sendall(f"HTTP/1.1 200 OK\r\n{body}".encode())
+        for _ in range(300):
+            one.sendall(b"x: y\r\n" * 200_000)
+
+    answer(pour)
+    tracemalloc.start()
+    try:
+        assert send(Sender(allowed=["127.0.0.1"]), f"http://127.0.0.1:{port}/").status == 200
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000, "it was kept in memory"
+    finally:
+        tracemalloc.stop()
+    ends = time.monotonic() + 10
+    while came[-1] != b"cut" and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert came[-1] == b"cut"
+
+
+def test_a_head_without_end_is_no_answer(listener) -> None:
+    port, _, answer = listener
+
+    def pour(one: socket.socket) -> None:
+        one.sendall(b"HTTP/1.1 200 OK\r\n")
+        for number in range(90):
+            one.sendall(f"X-{number}: {'x' * 60_000}\r\n".encode())
+        one.sendall(b"\r\n")
+
+    answer(pour)
+    with pytest.raises(OSError, match="65536"):
+        send(Sender(allowed=["127.0.0.1"]), f"http://127.0.0.1:{port}/")
 
 
 def test_a_site_that_closes_its_connection_is_told_by_another(listener) -> None:
