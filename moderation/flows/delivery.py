@@ -24,6 +24,7 @@ from threading import Lock
 from typing import TypeGuard
 
 from sqlalchemy import Select, bindparam, exists, func, or_, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, aliased
 
 from moderation import logs, metrics
@@ -42,6 +43,8 @@ SCHEDULE = tuple(
 """Waits between attempts, from the Standard Webhooks specification: about three days."""
 JITTER = 0.2
 RETRY_AFTER_MOST = timedelta(hours=24)
+ERROR_MOST = 500
+"""Characters that are kept of why there was no answer."""
 LEASE_BEYOND_TIMEOUT = timedelta(seconds=10)
 SENDERS = 16
 """Attempts of one worker in flight at once."""
@@ -264,17 +267,49 @@ def _send(rt: Runtime, parcel: Parcel) -> Outcome:
     except Exception as error:  # whatever went wrong, the row says when to try again
         metrics.ATTEMPTS.labels("no answer").inc()
         log.warning("delivery %s failed: %s", parcel.id, type(error).__name__)
-        return f"{type(error).__name__}: {error}"[:500]
+        return _plain(f"{type(error).__name__}: {error}"[:ERROR_MOST])
+
+
+def _plain(text: str) -> str:
+    """An error as it can be stored and shown: it may quote a site, and that may be any bytes."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def note_landed(rt: Runtime, flight: Flight) -> int:
     """Note how attempts ended, and give how many there were.
 
-    If that fails, they are made again once their leases have run out.
+    All at once; each by itself where that fails, so that none holds up another. If it is the
+    database that fails, they are made again once their leases have run out.
     """
     landed = sorted(flight.unload(), key=_endpoint)  # workers lock endpoints in one order
     if not landed:
         return 0
+    try:
+        _note_all(rt, landed)
+    except OperationalError:
+        raise  # the database's trouble, no outcome's
+    except Exception as error:
+        log.error("outcomes are noted one by one: %s", type(error).__name__)
+        for parcel, outcome in landed:
+            _note_alone(rt, parcel, outcome)
+    return len(landed)
+
+
+def _note_alone(rt: Runtime, parcel: Parcel, outcome: Outcome) -> None:
+    """Note how an attempt ended; where that can't be noted, that it failed.
+
+    Where not even that can be, the delivery may be gone; else it is tried again after its lease.
+    """
+    for told in (outcome, "its outcome can't be noted; see the log"):
+        try:
+            return _note_all(rt, [(parcel, told)])
+        except OperationalError:
+            raise
+        except Exception:
+            log.exception("the outcome of delivery %s can't be noted", parcel.id)
+
+
+def _note_all(rt: Runtime, landed: list[Landed]) -> None:
     with rt.sessions.write() as session:
         now = rt.clock(session)
         for endpoint_id, some in groupby(landed, _endpoint):
@@ -282,7 +317,6 @@ def note_landed(rt: Runtime, flight: Flight) -> int:
     for parcel, outcome in landed:
         if _arrived(outcome):
             metrics.LAG.observe((now - parcel.decided_at).total_seconds())
-    return len(landed)
 
 
 def _endpoint(landed: Landed) -> int:
@@ -361,5 +395,5 @@ def _asked_for(retry_after: str | None, now: datetime) -> timedelta:
         return timedelta(seconds=min(int(retry_after[:9]), 10**6))
     try:
         return parsedate_to_datetime(retry_after) - now
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):  # such as a time zone of years
         return timedelta()

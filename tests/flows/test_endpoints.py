@@ -1,11 +1,14 @@
 """Endpoints are kept apart: one that is slow, dead or gone takes no one else's turn."""
 
+import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from moderation.flows import delivery_log, sites
 from moderation.flows.delivery import (
@@ -16,6 +19,7 @@ from moderation.flows.delivery import (
     deliver_due,
     note_landed,
 )
+from moderation.sender import Answered
 from moderation.store.tables import Delivery, Endpoint
 from moderation.worker import Worker
 from tests.builders import FRIENDLY, INSULT, submitted
@@ -166,6 +170,92 @@ def test_one_that_fails_for_days_is_disabled_and_keeps_what_it_is_owed(
     while deliver_due(rt, senders):
         pass
     assert len(set(receiver.ids)) == 2
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """The address of a server that answers every request with these bytes."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def run() -> None:
+        while True:
+            try:
+                one, _ = server.accept()
+            except OSError:
+                return
+            with one:
+                one.recv(65536)
+                one.sendall(answer)
+                one.shutdown(socket.SHUT_WR)
+                while one.recv(65536):
+                    pass
+
+    threading.Thread(target=run, daemon=True).start()
+    yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "answered", "error"),
+    [
+        (b"\x00\x00\r\n\r\n", None, "BadStatusLine"),
+        (b"\x1b\x85\xff\r\n\r\n", None, "BadStatusLine"),
+        (b"HTTP/1.1 503 x\r\nRetry-After: Mon, 01 Jan 2024 00:00:00 +" + b"9" * 20, 503, None),
+        (b"HTTP/1.1 503 x\r\nRetry-After: Mon, 01 Jan 0001 00:00:00 +2300", 503, None),
+    ],
+)
+def test_an_odd_answer_is_a_failed_attempt_and_holds_up_no_other(
+    site, rt, endpoint, senders, caplog, answer, answered, error
+) -> None:
+    other = endpoint()
+    with answering(answer + b"\r\n\r\n") as url:
+        sites.add_endpoint(rt, "daily", url, [])
+        post(site, 1)
+        deliver_due(rt, senders)
+    assert len(other.ids) == 1
+    with rt.sessions.read() as session:
+        told, odd = session.scalars(select(Delivery).order_by(Delivery.endpoint_id))
+    assert (told.status, odd.status, odd.attempts) == ("delivered", "pending", 1)
+    assert odd.answered == answered
+    assert error in odd.error and odd.error.isprintable() if error else odd.error is None
+    assert "noted" not in caplog.text
+
+
+def test_an_outcome_that_the_database_refuses_is_noted_as_a_failure(
+    site, rt, endpoint, senders, caplog
+) -> None:
+    other, odd = endpoint(), endpoint()
+    post(site, 2)
+
+    def posted(url: str, *given) -> Answered:
+        return Answered(2**70) if url == odd.url else rt.post(url, *given)
+
+    assert deliver_due(with_settings(rt, post=posted), senders) == 4
+    assert len(other.ids) == 2
+    with rt.sessions.read() as session:
+        rows = session.scalars(select(Delivery).order_by(Delivery.endpoint_id)).all()
+        failures = session.scalars(select(Endpoint.failures).order_by(Endpoint.id)).all()
+    assert [row.status for row in rows] == ["delivered"] * 2 + ["pending"] * 2
+    assert failures == [0, 2]
+    assert rows[2].error and rows[2].next_attempt_at > rt.now()
+    assert "can't be noted" in caplog.text
+
+
+def test_an_attempt_whose_delivery_is_gone_holds_up_no_other(site, rt, endpoint, senders) -> None:
+    endpoint()
+    endpoint().answer = lambda count: (500, {})
+    post(site, 2)
+    flight = Flight()
+    for attempt in begin_due(rt, senders, flight):
+        attempt.result(20)
+    with rt.sessions.write() as session:  # as retention does
+        session.execute(delete(Delivery).where(Delivery.id == 2))
+    assert note_landed(rt, flight) == 4
+    with rt.sessions.read() as session:
+        assert sorted(session.scalars(select(Delivery.status))) == [
+            *("delivered", "delivered"),
+            "pending",
+        ]
 
 
 def test_what_fails_after_its_endpoint_was_switched_off_is_kept(
