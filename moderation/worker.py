@@ -11,7 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from moderation.flows import jobs, rescoring, retention
-from moderation.flows.delivery import SENDERS, Flight, note_landed, tell_due
+from moderation.flows.delivery import note_landed, tell_due
+from moderation.flows.flight import SENDERS, Flight
 from moderation.flows.late import complete_due
 from moderation.flows.runtime import Runtime
 

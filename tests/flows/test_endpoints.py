@@ -5,20 +5,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import delete, select, update
 
-from moderation.flows import delivery_log, sites
-from moderation.flows.delivery import (
-    BREAK_AFTER,
-    PER_ENDPOINT,
-    Flight,
-    begin_due,
-    deliver_due,
-    note_landed,
-)
+from moderation.flows import delivery, delivery_log, flight, sites
+from moderation.flows.delivery import begin_due, deliver_due, note_landed
+from moderation.flows.flight import BREAK_AFTER, KEPT, PER_ENDPOINT, SENDERS, Flight, Parcel
 from moderation.sender import Answered
 from moderation.store.tables import Delivery, Endpoint
 from moderation.worker import Worker
@@ -82,6 +76,96 @@ def test_a_slow_endpoint_does_not_slow_another(site, rt, endpoint) -> None:
     hang.set()
     until(lambda: len(slow.events) == 3 * PER_ENDPOINT, "the slow endpoint's events", 20)
     worker.stop()
+
+
+def begun(rt) -> int:
+    """How many deliveries were leased, or have arrived."""
+    with rt.sessions.read() as session:
+        return len(session.scalars(select(Delivery.id).where(Delivery.attempts > 0)).all())
+
+
+def test_endpoints_that_hang_do_not_keep_all_senders(site, rt, endpoint) -> None:
+    hanging, hang = [endpoint() for _ in range(10)], threading.Event()
+
+    def hold(count: int) -> tuple[int, dict[str, str]]:
+        hang.wait(30)
+        return 200, {}
+
+    for one in hanging:
+        one.answer = hold
+    worker = Worker(rt)
+    worker.start()
+    try:
+        post(site, 6)
+        until(lambda: all(one.ids for one in hanging), "an event to each that hangs")
+        late = endpoint()
+        for number in range(6):
+            site.post(submitted(id=f"late-{number}", body=FRIENDLY))
+        until(lambda: len(late.events) == 6, "the events of the one that answers", 5)
+        heard = [len(one.ids) for one in hanging]
+        assert sum(heard) <= SENDERS - KEPT
+        assert begun(rt) == 6 + sum(heard), "what is leased is begun"
+    finally:
+        hang.set()
+        worker.stop()
+
+
+def parcel(endpoint_id: int) -> Parcel:
+    """One of no matter what."""
+    return Parcel(1, endpoint_id, "", "", "", b"", datetime.now(UTC), 1, None, 0.0)
+
+
+def test_endpoints_that_failed_leave_places_to_others() -> None:
+    failed, others = [(id, 1) for id in range(20)], [(id, 0) for id in range(20, 24)]
+    assert sum(Flight().hand_out(failed).values()) == SENDERS - KEPT
+    given = Flight().hand_out(failed[:12] + others)
+    assert sum(given.values()) == SENDERS and all(given[id] for id, _ in others)
+    air = Flight()
+    for id in range(20):
+        tried = parcel(id)
+        air.begin(tried)
+        air.land(tried, "no answer")
+    assert sum(air.hand_out([(id, 0) for id in range(20)]).values()) == SENDERS - KEPT
+
+
+def test_endpoints_that_are_slow_leave_places_to_others(monkeypatch) -> None:
+    monkeypatch.setattr(flight, "SLOW_S", -1.0)
+    air = Flight()
+    for id in range(15):  # they answered at last
+        tried = parcel(id)
+        air.begin(tried)
+        air.land(tried, Answered(200))
+    for id in range(20, 26):  # they did not yet
+        air.begin(parcel(id))
+    given = air.hand_out([(id, 0) for id in range(15)])
+    assert sum(given.values()) == SENDERS - KEPT - 6
+    assert sum(air.hand_out([(id, 0) for id in range(40, 60)]).values()) == SENDERS - 6
+
+
+def test_places_are_handed_out_in_turn() -> None:
+    given = Flight().hand_out([(1, 0), (2, 0), (3, BREAK_AFTER)])
+    assert given == {1: PER_ENDPOINT, 2: PER_ENDPOINT, 3: 1}
+    given = Flight().hand_out([(id, 0) for id in range(10)])
+    assert set(given.values()) == {1, 2} and sum(given.values()) == SENDERS - KEPT
+    given = Flight().hand_out([(id, 0) for id in range(100)])
+    assert set(given.values()) == {1} and sum(given.values()) == SENDERS
+
+
+def test_an_attempt_whose_lease_is_nearly_over_is_given_back(
+    site, rt, endpoint, senders, monkeypatch
+) -> None:
+    receiver = endpoint()
+    post(site, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(delivery, "LEASE_BEYOND_TIMEOUT", timedelta(seconds=-1))
+        deliver_due(rt, senders)
+    assert receiver.ids == [], "it would have been sent beyond its lease"
+    with rt.sessions.read() as session:
+        [row] = session.scalars(select(Delivery))
+    assert (row.status, row.attempts, row.first_attempt_at, row.error) == ("pending", 0, None, None)
+    assert state(rt).failures == 0
+    deliver_due(rt, senders)
+    assert len(receiver.ids) == 1
 
 
 def test_of_a_comment_the_earlier_event_goes_first(site, rt, endpoint, senders, admin) -> None:
