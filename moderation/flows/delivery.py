@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import groupby
 
-from sqlalchemy import Exists, Select, bindparam, exists, func, or_, select, update
+from sqlalchemy import Exists, Select, bindparam, exists, func, or_, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, aliased
 
@@ -51,6 +51,8 @@ DISABLE_AFTER = timedelta(days=5)
 
 
 _DELIVERY = table_of(Delivery)
+_WITHHELD = text("delivery.status = 'withheld'")
+"""Not a parameter: a prepared statement would not know its index by it."""
 _DELIVERED = (
     update(_DELIVERY)
     .where(_DELIVERY.c.id == bindparam("delivery"))
@@ -90,6 +92,29 @@ def deliver_due(rt: Runtime, senders: ThreadPoolExecutor) -> int:
     for attempt in begun:
         attempt.result()
     return note_landed(rt, flight)
+
+
+def release_withheld(rt: Runtime) -> int:
+    """Make due what is withheld from endpoints that are enabled; gives from how many.
+
+    A decision that is under way as its endpoint is enabled sees it disabled. To be called
+    now and then: a lock that kept the two apart would be in the way of every comment.
+    """
+    owed = exists().where(Delivery.endpoint_id == Endpoint.id, _WITHHELD)
+    enabled = select(Endpoint.id).where(Endpoint.disabled_at.is_(None), owed)
+    with rt.sessions.read() as session:  # most of the time there are none: take no lock
+        if not session.scalars(enabled).all():
+            return 0
+    with rt.sessions.write() as session:
+        # Locked, so that none is disabled meanwhile; but not for new deliveries, which refer to it.
+        locked = enabled.order_by(Endpoint.id).with_for_update(key_share=True)
+        found = session.scalars(locked).all()
+        session.execute(
+            update(Delivery)
+            .where(Delivery.endpoint_id.in_(found), _WITHHELD)
+            .values(status="pending", next_attempt_at=rt.clock(session))
+        )
+    return len(found)
 
 
 def _attempt(rt: Runtime, parcel: Parcel, flight: Flight) -> None:

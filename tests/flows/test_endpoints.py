@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, event, select, update
 
+from moderation import worker as workers
 from moderation.flows import delivery, delivery_log, flight, sites
 from moderation.flows.delivery import begin_due, deliver_due, note_landed
 from moderation.flows.flight import BREAK_AFTER, KEPT, PER_ENDPOINT, SENDERS, Flight, Parcel
@@ -363,6 +364,43 @@ def test_what_fails_after_its_endpoint_was_switched_off_is_kept(
     assert deliver_due(rt, senders) == 0
     with rt.sessions.read() as session:
         assert set(session.scalars(select(Delivery.status))) == {"withheld"}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite's writers wait
+def test_what_is_decided_as_its_endpoint_is_enabled_is_told(
+    site, rt, endpoint, monkeypatch
+) -> None:
+    monkeypatch.setattr(workers, "RELEASE_EVERY_S", 0.1)
+    receiver, owed, enabled = endpoint(), threading.Event(), threading.Event()
+    sites.switch_endpoint(rt, "daily", state(rt).id, on=False)
+
+    def hold_up(connection, cursor, statement, *more) -> None:
+        if statement.startswith("INSERT INTO delivery"):
+            owed.set()
+            enabled.wait(20)
+
+    event.listen(rt.sessions.engine, "after_cursor_execute", hold_up)
+    running, deciding = Worker(rt), threading.Thread(target=post, args=(site, 1))
+    running.start()
+    deciding.start()
+    assert owed.wait(20)
+    sites.switch_endpoint(rt, "daily", state(rt).id, on=True)
+    enabled.set()
+    deciding.join(20)
+    event.remove(rt.sessions.engine, "after_cursor_execute", hold_up)
+    try:
+        until(lambda: receiver.ids, "the event", 10)
+    finally:
+        running.stop()
+
+
+def test_what_a_disabled_endpoint_is_owed_stays_withheld(site, rt, endpoint) -> None:
+    endpoint()
+    sites.switch_endpoint(rt, "daily", state(rt).id, on=False)
+    post(site, 1)
+    assert delivery.release_withheld(rt) == 0
+    with rt.sessions.read() as session:
+        assert session.scalars(select(Delivery.status)).all() == ["withheld"]
 
 
 def test_a_worker_that_stops_notes_what_it_has_in_the_air(site, rt, endpoint) -> None:
