@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from io import BufferedReader
 from threading import Lock
@@ -27,6 +28,8 @@ CONNECT_TIMEOUT_S = 5.0
 KEPT_S = 60.0
 """How long a connection is used: a name that moves is followed within a minute."""
 KEPT_MOST = 64
+HEAD_MOST = 65536
+"""Bytes of an answer's head, with all that comes before it."""
 SHORT = 4096
 """Bytes of an answer's body that are thrown away for its connection to be kept …"""
 SHORT_S = 0.5
@@ -39,6 +42,8 @@ class _Connection(HTTPConnection):
     """To an address that was compared. All that is done on it ends at `ends`."""
 
     ends = 0.0
+    may_read = 0
+    """Bytes of an answer that are yet taken from it, whatever lengths the answer tells."""
 
     def __init__(self, scheme: str, place: str, address_of: Callable[[str], str]) -> None:
         self.place, self._address_of, self._secure = (scheme, place), address_of, scheme == "https"
@@ -66,22 +71,37 @@ class _Connection(HTTPConnection):
             self.sock.sendall(data[at : at + PIECE])
 
     def response_class(self, sock: socket.socket, **more: Any) -> HTTPResponse:  # type: ignore[override]
-        return HTTPResponse(_InTime(sock, self.left), **more)  # type: ignore[arg-type]
+        return _Answer(_InTime(sock, self), **more)  # type: ignore[arg-type]
+
+
+class _Answer(HTTPResponse):
+    """The final answer. `http.client` reads past 100 alone: with 103 it would end too early,
+    and what comes later would be taken for the answer to the next event."""
+
+    def begin(self) -> None:
+        super().begin()
+        while self.status in range(100, 200) and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            self.headers = None  # type: ignore[assignment]  # as before it had begun
+            super().begin()
 
 
 class _InTime(socket.SocketIO):
-    """What an answer is read from: each piece has what is left of the whole's time."""
+    """What an answer is read from: each piece has what is left of the whole's time and size."""
 
-    def __init__(self, sock: socket.socket, left: Callable[[], float]) -> None:
+    def __init__(self, sock: socket.socket, of: _Connection) -> None:
         super().__init__(sock, "r")
-        self._from, self._left = sock, left
+        self._from, self._of = sock, of
 
     def makefile(self, _mode: str) -> BufferedReader:
         return BufferedReader(self)
 
     def readinto(self, buffer: Any) -> int | None:
-        self._from.settimeout(self._left())
-        return super().readinto(buffer)
+        if not self._of.may_read:
+            raise HTTPException(f"a head of more than {HEAD_MOST} bytes")
+        self._from.settimeout(self._of.left())
+        count = super().readinto(memoryview(buffer)[: self._of.may_read])
+        self._of.may_read -= count or 0
+        return count
 
 
 class Connections(BaseAdapter):
@@ -107,7 +127,7 @@ class Connections(BaseAdapter):
         return self._exchanged(_Connection(*place, self._address_of), request, ends)
 
     def _exchanged(self, to: _Connection, request: PreparedRequest, ends: float) -> Response:
-        to.ends = ends
+        to.ends, to.may_read = ends, HEAD_MOST
         try:
             if to.sock is None:
                 to.connect()
@@ -117,7 +137,7 @@ class Connections(BaseAdapter):
         except BaseException:
             to.close()
             raise
-        to.ends = min(ends, time.monotonic() + SHORT_S)
+        to.ends, to.may_read = min(ends, time.monotonic() + SHORT_S), SHORT
         if _is_over(answer):
             self._keep(to)
         else:
@@ -153,9 +173,14 @@ class Connections(BaseAdapter):
 
 
 def _is_over(answer: HTTPResponse) -> bool:
-    """Tell whether all of an answer has come, so that another may follow."""
-    with answer, suppress(OSError, HTTPException):
-        if not answer.will_close:
+    """Tell whether all of an answer has come, so that another may follow.
+
+    Its status stands, however odd its body is: `http.client` tries to read -5 bytes where a
+    chunk says that it has so many.
+    """
+    with answer, suppress(OSError, HTTPException, ValueError, OverflowError):
+        # What follows 101 is of another protocol.
+        if not answer.will_close and answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
             answer.read(SHORT)
             return answer.isclosed()
     return False

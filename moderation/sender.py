@@ -68,7 +68,9 @@ class Sender:
         where, is only what the endpoint says. A site that closes a kept connection just
         then is sent the event again, and may see it twice.
 
-        timeout_s  for all of it, from looking up the name to the answer's last header
+        timeout_s  for all of it, to the answer's last header; but a look-up of the name can't
+                   be cut off, and takes as long as the system's resolver lets it;
+                   if the time is over by then, nothing is sent
 
         Raises `OSError` where there is no answer, `Refused` where none may be asked for.
         """

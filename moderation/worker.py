@@ -6,12 +6,15 @@ that is killed has lost nothing.
 """
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from moderation.flows import jobs, rescoring, retention
-from moderation.flows.delivery import SENDERS, Flight, note_landed, tell_due
+from moderation.flows.delivery import note_landed, release_withheld, tell_due
+from moderation.flows.flight import SENDERS, Flight
 from moderation.flows.late import complete_due
 from moderation.flows.runtime import Runtime
 
@@ -22,6 +25,8 @@ STEPS: dict[str, jobs.Step] = {"rescoring": rescoring.step, "retention": retenti
 POLL_S = 0.5
 """How long a row waits at most where nobody in this process woke the worker."""
 AFTER_ERROR_S = 2.0
+RELEASE_EVERY_S = 30.0
+"""How often it is looked for what was withheld from an endpoint as it was enabled."""
 
 
 class Worker:
@@ -67,8 +72,17 @@ class Worker:
 
     def _deliver(self) -> None:
         flight = Flight()
+        released_at = -math.inf
+
+        def work() -> int:
+            nonlocal released_at
+            if time.monotonic() - released_at > RELEASE_EVERY_S:
+                released_at = time.monotonic()
+                release_withheld(self._rt)
+            return tell_due(self._rt, senders, flight)
+
         with ThreadPoolExecutor(SENDERS, thread_name_prefix="send") as senders:
-            self._repeat(lambda: tell_due(self._rt, senders, flight), self._rt.to_tell)
+            self._repeat(work, self._rt.to_tell)
         note_landed(self._rt, flight)
 
     def _jobs(self) -> None:

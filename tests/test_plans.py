@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
 from moderation.core.viewer import OPERATOR
 from moderation.flows import review, sites
-from moderation.flows.delivery import deliver_due
+from moderation.flows.delivery import deliver_due, release_withheld
 from moderation.flows.late import complete_due
-from moderation.store.tables import Revision
+from moderation.store.tables import Delivery, Revision
 from tests.builders import FRIENDLY, INSULT, submitted
 
 SMALL = {"site", "site_secret", "api_key", "endpoint", "person", "person_site", "policy_version"}
@@ -74,6 +74,20 @@ def test_a_comment_from_the_webhook_to_the_site(site, rt, ran, senders) -> None:
     deliver_due(rt, senders)
     assert len(ran) > 20, "the way of a comment has more statements than that"
     assert read_whole(rt, ran) == {}
+
+
+def test_what_is_withheld_is_found_by_its_index(site, rt, ran) -> None:
+    sites.add_endpoint(rt, "daily", "http://127.0.0.1:9/events", [])
+    site.post(submitted(body=INSULT))
+    with rt.sessions.write() as session:
+        session.execute(update(Delivery).values(status="withheld", next_attempt_at=None))
+    ran.clear()
+    assert release_withheld(rt) == 1
+    found = dict(plans(rt, ran, "SET enable_seqscan = off"))
+    assert [one for one, plan in found.items() if "ix_delivery_withheld" in plan] == [
+        one for one in found if "withheld" in one
+    ]
+    assert len(ran) >= 3 and read_whole(rt, ran) == {}
 
 
 def test_the_queue_is_read_in_order_and_counted_by_its_index(site, rt, ran) -> None:

@@ -5,6 +5,7 @@ import ssl
 import subprocess
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -236,6 +237,94 @@ def test_where_an_answer_is_long_or_does_not_end_the_next_event_has_a_connection
         assert send(sender, f"http://127.0.0.1:{port}/").status == 200
     assert time.monotonic() - began < 4, "the answer's body was waited for"
     assert len(set(peers)) == 2
+
+
+def test_what_only_announces_an_answer_is_not_taken_for_it(listener) -> None:
+    port, _, answer = listener
+    hints = b"HTTP/1.1 102 x\r\n\r\nHTTP/1.1 103 x\r\nLink: </style.css>; rel=preload\r\n\r\n"
+    sender, url = Sender(allowed=["127.0.0.1"]), f"http://127.0.0.1:{port}/"
+
+    def late(one: socket.socket, whole: bytes) -> None:
+        one.sendall(hints)
+        time.sleep(0.2)
+        one.sendall(whole)
+
+    answer(lambda one: late(one, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+    assert send(sender, url).status == 200
+    answer(lambda one: late(one, b"HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n"))
+    assert send(sender, url).status == 500, "it was given the answer to the event before"
+
+
+def test_a_site_that_announces_an_answer_for_ever_is_cut_off(listener) -> None:
+    port, came, answer = listener
+
+    def announce(one: socket.socket) -> None:
+        while True:
+            one.sendall(b"HTTP/1.1 103 x\r\n\r\n" * 1000)
+
+    answer(announce)
+    with pytest.raises(OSError):
+        send(Sender(allowed=["127.0.0.1"]), f"http://127.0.0.1:{port}/", timeout_s=2)
+    assert len(came) <= 2, "one event, and that it was cut off"
+
+
+def test_a_connection_that_was_switched_to_another_protocol_is_not_kept(listener) -> None:
+    port, _, answer = listener
+    peers = []
+    switched = b"HTTP/1.1 101 x\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
+    answer(lambda one: (peers.append(one.getpeername()), one.sendall(switched)))
+    sender = Sender(allowed=["127.0.0.1"])
+    for _ in range(2):
+        assert send(sender, f"http://127.0.0.1:{port}/").status == 101
+    assert len(set(peers)) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Transfer-Encoding: chunked\r\n\r\n-1\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n-5\r\nabcde",
+        f"Transfer-Encoding: chunked\r\n\r\n-{'f' * 99}\r\n",
+        f"Transfer-Encoding: chunked\r\n\r\n{'f' * 99}\r\n",
+        "Transfer-Encoding: chunked\r\n\r\nmany\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n",
+        "Content-Length: -1\r\n\r\n",
+        "Content-Length: 0x1\r\n\r\n",
+    ],
+)
+def test_of_an_odd_body_no_more_is_read_and_its_status_counts(listener, body) -> None:
+    port, came, answer = listener
+
+    def pour(one: socket.socket) -> None:
+        one.sendall(f"HTTP/1.1 200 OK\r\n{body}".encode())
+        for _ in range(300):
+            one.sendall(b"x: y\r\n" * 200_000)
+
+    answer(pour)
+    tracemalloc.start()
+    try:
+        assert send(Sender(allowed=["127.0.0.1"]), f"http://127.0.0.1:{port}/").status == 200
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000, "it was kept in memory"
+    finally:
+        tracemalloc.stop()
+    ends = time.monotonic() + 10
+    while came[-1] != b"cut" and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert came[-1] == b"cut"
+
+
+def test_a_head_without_end_is_no_answer(listener) -> None:
+    port, _, answer = listener
+
+    def pour(one: socket.socket) -> None:
+        one.sendall(b"HTTP/1.1 200 OK\r\n")
+        for number in range(90):
+            one.sendall(f"X-{number}: {'x' * 60_000}\r\n".encode())
+        one.sendall(b"\r\n")
+
+    answer(pour)
+    with pytest.raises(OSError, match="65536"):
+        send(Sender(allowed=["127.0.0.1"]), f"http://127.0.0.1:{port}/")
 
 
 def test_a_site_that_closes_its_connection_is_told_by_another(listener) -> None:

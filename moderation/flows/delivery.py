@@ -7,26 +7,26 @@ slow or down must not slow or lose a decision. Receivers drop repeats by `webhoo
 Lease what is due (short write) → send (no transaction is open) → note the outcome.
 
 Endpoints are kept apart: each has a few attempts in flight at once, so one that is slow
-takes no one else's turn. One that fails again and again is paused, then tried with a
+takes no one else's turn (`flight`). No more is leased than there are places, so that what is
+leased is sent at once. One that fails again and again is paused, then tried with a
 single event (a circuit breaker, Nygard 2007, "Release It!"); one that does so for days is
 disabled, and what it is owed is kept.
 """
 
 import logging
 import random
-from collections import Counter
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import groupby
-from threading import Lock
-from typing import TypeGuard
 
-from sqlalchemy import Select, bindparam, exists, func, or_, select, update
+from sqlalchemy import Exists, Select, bindparam, exists, func, or_, select, text, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, aliased
 
 from moderation import logs, metrics
+from moderation.flows.flight import BREAK_AFTER, Flight, Landed, Outcome, Parcel, arrived
 from moderation.flows.runtime import Runtime
 from moderation.sender import Answered
 from moderation.signing import sign
@@ -42,19 +42,17 @@ SCHEDULE = tuple(
 """Waits between attempts, from the Standard Webhooks specification: about three days."""
 JITTER = 0.2
 RETRY_AFTER_MOST = timedelta(hours=24)
+ERROR_MOST = 500
+"""Characters that are kept of why there was no answer."""
 LEASE_BEYOND_TIMEOUT = timedelta(seconds=10)
-SENDERS = 16
-"""Attempts of one worker in flight at once."""
-PER_ENDPOINT = 4
-"""… and to one endpoint."""
-BREAK_AFTER = 5
-"""Failures in a row after which an endpoint is paused."""
 PAUSE, PAUSE_MOST = timedelta(seconds=15), timedelta(minutes=10)
 """The first pause, doubled at every further failure, and the longest."""
 DISABLE_AFTER = timedelta(days=5)
 
 
 _DELIVERY = table_of(Delivery)
+_WITHHELD = text("delivery.status = 'withheld'")
+"""Not a parameter: a prepared statement would not know its index by it."""
 _DELIVERED = (
     update(_DELIVERY)
     .where(_DELIVERY.c.id == bindparam("delivery"))
@@ -66,62 +64,6 @@ _DELIVERED = (
         error=None,
     )
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """A delivery that was leased, with all that sending it needs."""
-
-    id: int
-    endpoint_id: int
-    url: str
-    secret: str
-    webhook_id: str
-    body: bytes
-    decided_at: datetime
-    attempts: int
-    request_id: str | None
-    """Of the request that caused the decision."""
-
-
-Outcome = Answered | str
-"""The site's answer, or why there was none."""
-Landed = tuple[Parcel, Outcome]
-
-
-class Flight:
-    """What one worker has in the air: how many attempts to each endpoint, and what has landed."""
-
-    def __init__(self) -> None:
-        self._of: Counter[int] = Counter()
-        self._landed: list[Landed] = []
-        self._lock = Lock()
-
-    def of(self, endpoint_id: int) -> int:
-        """Tell how many attempts to an endpoint are in the air."""
-        return self._of[endpoint_id]
-
-    @property
-    def full(self) -> bool:
-        """Tell whether no more may be taken."""
-        return self._of.total() >= SENDERS
-
-    def begin(self, parcel: Parcel) -> None:
-        """Count an attempt that begins."""
-        with self._lock:
-            self._of[parcel.endpoint_id] += 1
-
-    def land(self, parcel: Parcel, outcome: Outcome) -> None:
-        """Keep how an attempt ended until it is noted."""
-        with self._lock:
-            self._of[parcel.endpoint_id] -= 1
-            self._landed.append((parcel, outcome))
-
-    def unload(self) -> list[Landed]:
-        """Give what has landed since, and forget it."""
-        with self._lock:
-            landed, self._landed = self._landed, []
-        return landed
 
 
 def tell_due(rt: Runtime, senders: ThreadPoolExecutor, flight: Flight) -> int:
@@ -152,9 +94,32 @@ def deliver_due(rt: Runtime, senders: ThreadPoolExecutor) -> int:
     return note_landed(rt, flight)
 
 
+def release_withheld(rt: Runtime) -> int:
+    """Make due what is withheld from endpoints that are enabled; gives from how many.
+
+    A decision that is under way as its endpoint is enabled sees it disabled. To be called
+    now and then: a lock that kept the two apart would be in the way of every comment.
+    """
+    owed = exists().where(Delivery.endpoint_id == Endpoint.id, _WITHHELD)
+    enabled = select(Endpoint.id).where(Endpoint.disabled_at.is_(None), owed)
+    with rt.sessions.read() as session:  # most of the time there are none: take no lock
+        if not session.scalars(enabled).all():
+            return 0
+    with rt.sessions.write() as session:
+        # Locked, so that none is disabled meanwhile; but not for new deliveries, which refer to it.
+        locked = enabled.order_by(Endpoint.id).with_for_update(key_share=True)
+        found = session.scalars(locked).all()
+        session.execute(
+            update(Delivery)
+            .where(Delivery.endpoint_id.in_(found), _WITHHELD)
+            .values(status="pending", next_attempt_at=rt.clock(session))
+        )
+    return len(found)
+
+
 def _attempt(rt: Runtime, parcel: Parcel, flight: Flight) -> None:
     logs.go_on(parcel.request_id)
-    outcome = _send(rt, parcel)
+    outcome = _send(rt, parcel) if time.monotonic() <= parcel.begin_by else None
     flight.land(parcel, outcome)
     rt.to_tell.set()
     told = {
@@ -180,16 +145,16 @@ def retry_wait(attempts: int, retry_after: str | None, now: datetime) -> timedel
 def _lease(rt: Runtime, flight: Flight) -> list[Parcel]:
     """Take what is due for one attempt: the attempt counts before it is made."""
     with rt.sessions.read() as session:  # most of the time there is nothing: take no lock
-        now = rt.clock(session)
+        begin_by, now = time.monotonic(), rt.clock(session)
         ready = session.execute(_ready(now)).tuples().all()
-    room = {id: _room(failures) - flight.of(id) for id, failures in ready}
-    room = {id: most for id, most in room.items() if most > 0}
-    if not room:
+    places = flight.hand_out(ready)
+    if not places:
         return []
+    begin_by += LEASE_BEYOND_TIMEOUT.total_seconds()
     until = now + timedelta(seconds=rt.settings.delivery_timeout_s) + LEASE_BEYOND_TIMEOUT
     parcels = []
     with rt.sessions.write() as session:
-        for endpoint_id, most in room.items():
+        for endpoint_id, most in sorted(places.items()):  # locked in one order
             endpoint = session.get_one(Endpoint, endpoint_id)
             due = session.execute(_due(endpoint_id, now).limit(most)).all()
             session.execute(
@@ -215,6 +180,7 @@ def _lease(rt: Runtime, flight: Flight) -> list[Parcel]:
                     decided_at=row.created_at,
                     attempts=row.attempts + 1,
                     request_id=row.request_id,
+                    begin_by=begin_by,
                 )
                 for row in due
             ]
@@ -222,33 +188,35 @@ def _lease(rt: Runtime, flight: Flight) -> list[Parcel]:
 
 
 def _ready(now: datetime) -> Select[int, int]:
-    """Endpoints that are owed something now and are not paused, with their failures."""
-    owed = exists().where(Delivery.endpoint_id == Endpoint.id, Delivery.next_attempt_at <= now)
+    """Endpoints that may be told something now and are not paused, with their failures."""
+    owed = exists().where(
+        Delivery.endpoint_id == Endpoint.id, Delivery.next_attempt_at <= now, ~_overtakes()
+    )
     awake = or_(Endpoint.paused_until.is_(None), Endpoint.paused_until <= now)
     return select(Endpoint.id, Endpoint.failures).where(owed, awake)
 
 
-def _room(failures: int) -> int:
-    return PER_ENDPOINT if failures < BREAK_AFTER else 1
-
-
 def _due(endpoint_id: int, now: datetime) -> Select[int, str, datetime, int, str | None]:
     """What an endpoint is owed, the oldest first; of one comment only the earliest."""
-    earlier = aliased(Delivery)
-    overtakes = exists().where(
-        earlier.endpoint_id == Delivery.endpoint_id,
-        earlier.comment_id == Delivery.comment_id,
-        earlier.status == "pending",
-        earlier.id < Delivery.id,
-    )
     return (
         select(
             *(Delivery.id, Delivery.decision_id, Delivery.created_at),
             *(Delivery.attempts, Delivery.request_id),
         )
-        .where(Delivery.endpoint_id == endpoint_id, Delivery.next_attempt_at <= now, ~overtakes)
+        .where(Delivery.endpoint_id == endpoint_id, Delivery.next_attempt_at <= now, ~_overtakes())
         .order_by(Delivery.next_attempt_at, Delivery.id)
         .with_for_update(of=Delivery, skip_locked=True)
+    )
+
+
+def _overtakes() -> Exists:
+    """The condition that an earlier event of the same comment has not arrived."""
+    earlier = aliased(Delivery)
+    return exists().where(
+        earlier.endpoint_id == Delivery.endpoint_id,
+        earlier.comment_id == Delivery.comment_id,
+        earlier.status == "pending",
+        earlier.id < Delivery.id,
     )
 
 
@@ -264,39 +232,66 @@ def _send(rt: Runtime, parcel: Parcel) -> Outcome:
     except Exception as error:  # whatever went wrong, the row says when to try again
         metrics.ATTEMPTS.labels("no answer").inc()
         log.warning("delivery %s failed: %s", parcel.id, type(error).__name__)
-        return f"{type(error).__name__}: {error}"[:500]
+        return _plain(f"{type(error).__name__}: {error}"[:ERROR_MOST])
+
+
+def _plain(text: str) -> str:
+    """An error as it can be stored and shown: it may quote a site, and that may be any bytes."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def note_landed(rt: Runtime, flight: Flight) -> int:
     """Note how attempts ended, and give how many there were.
 
-    If that fails, they are made again once their leases have run out.
+    All at once; each by itself where that fails, so that none holds up another. If it is the
+    database that fails, they are made again once their leases have run out.
     """
     landed = sorted(flight.unload(), key=_endpoint)  # workers lock endpoints in one order
     if not landed:
         return 0
+    try:
+        _note_all(rt, landed)
+    except OperationalError:
+        raise  # the database's trouble, no outcome's
+    except Exception as error:
+        log.error("outcomes are noted one by one: %s", type(error).__name__)
+        for parcel, outcome in landed:
+            _note_alone(rt, parcel, outcome)
+    return len(landed)
+
+
+def _note_alone(rt: Runtime, parcel: Parcel, outcome: Outcome) -> None:
+    """Note how an attempt ended; where that can't be noted, that it failed.
+
+    Where not even that can be, the delivery may be gone; else it is tried again after its lease.
+    """
+    for told in (outcome, "its outcome can't be noted; see the log"):
+        try:
+            return _note_all(rt, [(parcel, told)])
+        except OperationalError:
+            raise
+        except Exception:
+            log.exception("the outcome of delivery %s can't be noted", parcel.id)
+
+
+def _note_all(rt: Runtime, landed: list[Landed]) -> None:
     with rt.sessions.write() as session:
         now = rt.clock(session)
         for endpoint_id, some in groupby(landed, _endpoint):
             _note(session, endpoint_id, list(some), now)
     for parcel, outcome in landed:
-        if _arrived(outcome):
+        if arrived(outcome):
             metrics.LAG.observe((now - parcel.decided_at).total_seconds())
-    return len(landed)
 
 
 def _endpoint(landed: Landed) -> int:
     return landed[0].endpoint_id
 
 
-def _arrived(outcome: Outcome) -> TypeGuard[Answered]:
-    return isinstance(outcome, Answered) and 200 <= outcome.status < 300
-
-
 def _note(session: Session, endpoint_id: int, landed: list[Landed], now: datetime) -> None:
-    arrived = [(parcel, outcome) for parcel, outcome in landed if _arrived(outcome)]
-    if arrived:
-        noted = [{"delivery": p.id, "answer": a.status, "now": now} for p, a in arrived]
+    told = [(parcel, outcome) for parcel, outcome in landed if arrived(outcome)]
+    if told:
+        noted = [{"delivery": p.id, "answer": a.status, "now": now} for p, a in told]
         session.execute(_DELIVERED, noted)
         # Touched only if it had failed, for all deliveries share its row.
         session.execute(
@@ -305,11 +300,31 @@ def _note(session: Session, endpoint_id: int, landed: list[Landed], now: datetim
             .values(failures=0, failing_since=None, paused_until=None)
         )
     for parcel, outcome in landed:
-        if not _arrived(outcome):
+        if outcome is None:
+            _give_back(session, parcel, now)
+        elif not arrived(outcome):
             _note_failure(session, parcel, outcome, now)
 
 
-def _note_failure(session: Session, parcel: Parcel, outcome: Outcome, now: datetime) -> None:
+def _give_back(session: Session, parcel: Parcel, now: datetime) -> None:
+    """Make due again what was not sent, unless another has it by now."""
+    first = parcel.attempts == 1
+    session.execute(
+        update(Delivery)
+        .where(
+            Delivery.id == parcel.id,
+            Delivery.attempts == parcel.attempts,
+            Delivery.status == "pending",
+        )
+        .values(
+            attempts=parcel.attempts - 1,
+            next_attempt_at=now,
+            first_attempt_at=None if first else Delivery.first_attempt_at,
+        )
+    )
+
+
+def _note_failure(session: Session, parcel: Parcel, outcome: Answered | str, now: datetime) -> None:
     answered = outcome if isinstance(outcome, Answered) else None
     # Locked, because attempts that fail at once must all be counted.
     endpoint = session.get_one(Endpoint, parcel.endpoint_id, with_for_update=True)
@@ -361,5 +376,5 @@ def _asked_for(retry_after: str | None, now: datetime) -> timedelta:
         return timedelta(seconds=min(int(retry_after[:9]), 10**6))
     try:
         return parsedate_to_datetime(retry_after) - now
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):  # such as a time zone of years
         return timedelta()

@@ -65,6 +65,11 @@ class Base(DeclarativeBase):
     }
 
 
+def _partial(name: str, *columns: Any, where: str) -> Index:
+    """An index of some rows only."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
 class Site(Base):
     """One publication. Its words are kept in its policy."""
 
@@ -223,19 +228,10 @@ class Comment(Base):
         UniqueConstraint("site_id", "external_id"),
         Index("ix_comment_article_status", "article_id", "status", "id"),
         Index("ix_comment_author", "author_id", "id"),
-        Index(
-            "ix_comment_waiting",
-            "site_id",
-            "waiting_since",
-            sqlite_where=text("waiting_since IS NOT NULL"),
-            postgresql_where=text("waiting_since IS NOT NULL"),
+        _partial(
+            "ix_comment_waiting", "site_id", "waiting_since", where="waiting_since IS NOT NULL"
         ),
-        Index(
-            "ix_comment_claimed",
-            "claimed_by",
-            sqlite_where=text("claimed_by IS NOT NULL"),
-            postgresql_where=text("claimed_by IS NOT NULL"),
-        ),
+        _partial("ix_comment_claimed", "claimed_by", where="claimed_by IS NOT NULL"),
     )
     id: Mapped[Number] = mapped_column(primary_key=True)
     site_id: Mapped[int] = mapped_column(ForeignKey("site.id"))
@@ -263,14 +259,13 @@ class Comment(Base):
     author: Mapped[Author] = relationship(lazy="raise_on_sql")
 
 
-Index(
+_partial(
     "ix_comment_urgent",  # in the order of the queue, so that its first page is read, not sorted
     Comment.escalated.desc(),
     Comment.urgency.desc(),
     Comment.waiting_since,
     Comment.id,
-    sqlite_where=text("waiting_since IS NOT NULL"),
-    postgresql_where=text("waiting_since IS NOT NULL"),
+    where="waiting_since IS NOT NULL",
 )
 
 
@@ -280,12 +275,7 @@ class Revision(Base):
     __tablename__ = "revision"
     __table_args__ = (
         UniqueConstraint("comment_id", "number"),
-        Index(
-            "ix_revision_due",
-            "due_at",
-            sqlite_where=text("due_at IS NOT NULL"),
-            postgresql_where=text("due_at IS NOT NULL"),
-        ),
+        _partial("ix_revision_due", "due_at", where="due_at IS NOT NULL"),
         Index("ix_revision_author_received", "author_id", "received_at"),
     )
     id: Mapped[Number] = mapped_column(primary_key=True)
@@ -382,13 +372,13 @@ class Delivery(Base):
     __tablename__ = "delivery"
     __table_args__ = (
         UniqueConstraint("endpoint_id", "decision_id"),
-        Index(
+        _partial(
             "ix_delivery_owed",
             "endpoint_id",
             "next_attempt_at",
-            sqlite_where=text("next_attempt_at IS NOT NULL"),
-            postgresql_where=text("next_attempt_at IS NOT NULL"),
+            where="next_attempt_at IS NOT NULL",
         ),
+        _partial("ix_delivery_withheld", "endpoint_id", where="status = 'withheld'"),
     )
     id: Mapped[Number] = mapped_column(primary_key=True)
     endpoint_id: Mapped[int] = mapped_column(ForeignKey("endpoint.id"))
@@ -417,14 +407,7 @@ class Job(Base):
     is one transaction."""
 
     __tablename__ = "job"
-    __table_args__ = (
-        Index(
-            "ix_job_due",
-            "due_at",
-            sqlite_where=text("due_at IS NOT NULL"),
-            postgresql_where=text("due_at IS NOT NULL"),
-        ),
-    )
+    __table_args__ = (_partial("ix_job_due", "due_at", where="due_at IS NOT NULL"),)
     id: Mapped[str] = mapped_column(primary_key=True)
     """Its kind, where there is one of it for ever; else a new id."""
     kind: Mapped[str]
