@@ -44,7 +44,7 @@ def main() -> None:
     asked.work.mkdir(parents=True, exist_ok=True)
     asked.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(asked.threads)
-    torch.use_deterministic_algorithms(True)
+    _make_repeatable()
     took: dict[str, float] = {}
     with Progress() as progress:
         card = _train(asked, progress, took)
@@ -63,7 +63,17 @@ def _asked() -> argparse.Namespace:
         "--without", action="append", default=[], metavar="SOURCE", help="leave a source out"
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--device", default="cpu", help="where the encoder is trained: cpu, cuda")
     return parser.parse_args()
+
+
+def _make_repeatable() -> None:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    # Fused attention adds up in an order of its own each time on graphics processors.
+    torch.backends.cuda.enable_flash_sdp(False)
+    torch.backends.cuda.enable_mem_efficient_sdp(False)
+    torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]) -> dict[str, Any]:
@@ -95,7 +105,12 @@ def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]
             "rows": {name: sum(row.source == name for row in rows) for name in _sources(rows)},
             "files": fingerprints(asked.data),
         },
-        "settings": {"seed": SEED, "epochs": asked.epochs, "threads": asked.threads},
+        "settings": {
+            "seed": SEED,
+            "epochs": asked.epochs,
+            "threads": asked.threads,
+            "device": asked.device,
+        },
         "tools": {"python": platform.python_version(), **{one: version(one) for one in TOOLS}},
     }
 
@@ -118,7 +133,9 @@ def _encoder(
     def report(step: int, steps: int, loss: float) -> None:
         progress.update(task, completed=step, total=steps, description=f"steps, loss {loss:.3f}")
 
-    scorer = transformer.fine_tune(learn, base, epochs=asked.epochs, seed=SEED, report=report)
+    scorer = transformer.fine_tune(
+        learn, base, epochs=asked.epochs, seed=SEED, report=report, device=asked.device
+    )
     seconds = time.monotonic() - began
     torch.save({"state": scorer.state_dict(), "seconds": seconds}, done)
     return scorer, seconds

