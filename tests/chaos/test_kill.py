@@ -59,6 +59,7 @@ def test_what_was_accepted_survives_kill_9(kind: str, tmp_path: Path, request) -
             worker = server.spawn("worker")
         assert server.process is not None
         if victim == "web process":
+            until(lambda pid=server.process.pid: children(pid), "a web process", 60)
             before = children(server.process.pid)
             os.kill(dice.choice(sorted(before)), signal.SIGKILL)
             until(lambda old=before: children(server.process.pid) - old, "another process", 60)
