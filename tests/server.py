@@ -114,6 +114,16 @@ class Server:
         except requests.RequestException:
             return False
 
+    def is_free(self) -> bool:
+        """Tell whether nobody listens where it is to."""
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.host, self.port))
+            except OSError:
+                return False
+        return True
+
     def kill(self) -> None:
         """kill -9 of master and workers, as a power cut would."""
         assert self.process is not None

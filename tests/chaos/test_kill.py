@@ -66,6 +66,7 @@ def test_what_was_accepted_survives_kill_9(kind: str, tmp_path: Path, request) -
         elif victim == "master":
             server.process.kill()
             server.process.wait()
+            until(server.is_free, "its processes to finish and end", 60)
         elif victim == "everything":
             server.kill()
         if server.process.poll() is not None:
