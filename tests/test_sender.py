@@ -437,7 +437,7 @@ def test_what_holds_for_a_connection_holds_for_one_by_tls(certified, monkeypatch
         assert len(set(peers)) == 1
         answer(lambda one: one.shutdown(socket.SHUT_RDWR) if len(came) == 4 else one.sendall(taken))
         assert send(sender, f"https://localhost:{port}/").status == 204
-        assert len(came) == 5
+        assert sum(request != b"cut" for request in came) == 5
         answer(drip)
         began = time.monotonic()
         with pytest.raises(TimeoutError):
