@@ -45,7 +45,7 @@ def base(tmp_path_factory) -> Path:
 
 def trained(base: Path):
     return transformer.fine_tune(
-        transformer.examples(ROWS, NOTHING), base, epochs=120, seed=3, report=lambda *_: None
+        transformer.examples(ROWS, NOTHING), base, epochs=60, seed=3, report=lambda *_: None
     )
 
 
