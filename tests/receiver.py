@@ -1,8 +1,10 @@
 """A news site's endpoint on a port of its own: verifies with the official client, and remembers."""
 
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -53,6 +55,24 @@ def serve(receiver: Receiver, host: str = "127.0.0.1") -> ThreadingHTTPServer:
     receiver.url = f"http://{host}:{server.server_address[1]}/events"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
+
+
+@contextmanager
+def accepting(take: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Hand every connection to `take`, in a thread of its own; gives the port."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def run() -> None:
+        while True:
+            try:
+                one, _ = server.accept()
+            except OSError:
+                return
+            threading.Thread(target=take, args=[one], daemon=True).start()
+
+    threading.Thread(target=run, daemon=True).start()
+    yield server.getsockname()[1]
+    server.close()
 
 
 def until(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> None:

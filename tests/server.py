@@ -31,6 +31,12 @@ def children(pid: int) -> set[int]:
     return set(map(int, found.stdout.split()))
 
 
+def figures(text: str) -> dict[str, float]:
+    """What /metrics says: name and labels → value."""
+    lines = (line for line in text.splitlines() if line and not line.startswith("#"))
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
 @dataclass
 class Server:
     """`start`, `kill` (-9, everything at once), `stop` (politely)."""

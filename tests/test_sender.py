@@ -14,7 +14,7 @@ import pytest
 
 from moderation import connections
 from moderation.sender import Answered, Refused, Sender
-from tests.receiver import Receiver, serve
+from tests.receiver import Receiver, accepting, serve
 
 HOSTILE = (
     "http://127.0.0.1/",
@@ -66,17 +66,8 @@ Listener = tuple[int, list[bytes], Callable[[Callable], None]]
 
 @contextmanager
 def listening(tls: ssl.SSLContext | None = None) -> Iterator[Listener]:
-    server = socket.create_server(("127.0.0.1", 0))
     came: list[bytes] = []
     answers: list[Callable] = [lambda one: one.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")]
-
-    def run() -> None:
-        while True:
-            try:
-                one, _ = server.accept()
-            except OSError:
-                return
-            threading.Thread(target=take, args=[one], daemon=True).start()
 
     def take(one: socket.socket) -> None:
         with tls.wrap_socket(one, server_side=True) if tls else one as one:
@@ -87,9 +78,8 @@ def listening(tls: ssl.SSLContext | None = None) -> Iterator[Listener]:
             except OSError:
                 came.append(b"cut")
 
-    threading.Thread(target=run, daemon=True).start()
-    yield server.getsockname()[1], came, answers.append
-    server.close()
+    with accepting(take) as port:
+        yield port, came, answers.append
 
 
 @pytest.fixture

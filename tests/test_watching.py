@@ -27,17 +27,11 @@ from moderation.store.database import open_database
 from moderation.store.tables import AssessmentRow, Comment, Delivery, Revision
 from tests.builders import FRIENDLY, INSULT, NewsSite, submitted
 from tests.receiver import Receiver, serve, until
-from tests.server import ROOT, Server, free_port
+from tests.server import ROOT, Server, figures, free_port
 
 DEPLOY = ROOT / "docs" / "deploy"
 CONTAINERS = ("compose.yaml", "Containerfile")
 SECRETS = ("Zanzibar Quill", "zq@private.example", "203.0.113.77")
-
-
-def figures(text: str) -> dict[str, float]:
-    """Name and labels → value."""
-    lines = (line for line in text.splitlines() if line and not line.startswith("#"))
-    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
 
 def counted(text: str, name: str) -> float:

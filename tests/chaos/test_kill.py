@@ -3,7 +3,6 @@
 Rows K2 to K8 of the fault matrix. The seed is printed; KILLS and SEED repeat a run.
 """
 
-import json
 import os
 import random
 import signal
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.load import Load, all_settled, report
+from tests.chaos.load import prepared, settle
 from tests.receiver import Receiver, serve, until
 from tests.server import Server, children
 
@@ -35,13 +34,7 @@ def test_what_was_accepted_survives_kill_9(kind: str, tmp_path: Path, request) -
     server = Server(tmp_path, environ)
     receiver = Receiver()
     listening = serve(receiver)
-    server.flask("db", "upgrade")
-    made = json.loads(
-        server.flask("site", "add", "daily", "--name", "D", "--callback", receiver.url, "--json")
-    )
-    receiver.secret = made["webhook_secret"]
-
-    load = Load(made["webhook_secret"], server)
+    load = prepared(server, receiver)
     server.start()
     worker = server.spawn("worker")
     for thread in load.threads:
@@ -74,15 +67,8 @@ def test_what_was_accepted_survives_kill_9(kind: str, tmp_path: Path, request) -
     load.stop()
     print(", ".join(f"{victim} {count}" for victim, count in killed.items()))
 
-    def told() -> set[str]:
-        return {event["data"]["id"] for event in receiver.events}
-
-    accepted = set(load.accepted)
-    until(lambda: accepted <= told(), "an event of every accepted comment", 90)
-    url = environ.get("DATABASE_URL", f"sqlite:///{tmp_path / 'copydesk.db'}")
-    until(lambda: all_settled(url), "every duty to be done", 90)
+    settle(environ.get("DATABASE_URL", f"sqlite:///{tmp_path / 'copydesk.db'}"), load, receiver)
     assert server.stop() == 0
     worker.terminate()
     assert worker.wait(30) == 0
     listening.shutdown()
-    report(url, accepted, receiver)

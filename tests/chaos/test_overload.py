@@ -14,7 +14,7 @@ import requests
 
 from tests.chaos.load import prepared, settle
 from tests.receiver import Receiver, serve, until
-from tests.server import Server, children
+from tests.server import Server, children, figures
 
 OVERLOAD_S = float(os.environ.get("OVERLOAD_S", "6"))
 CLIENTS = 24
@@ -55,7 +55,8 @@ def test_what_is_too_much_is_put_off_and_made_up_for(tmp_path: Path) -> None:
     for client in clients:
         client.join()
     grown = memory_mb(web) - before
-    put_off = figure(server, 'copydesk_put_off_total{how="stored"}')
+    told = figures(requests.get(f"{server.url}/metrics", timeout=10).text)
+    put_off = told.get('copydesk_put_off_total{how="stored"}', 0)
     print(f"{dict(answers)}, {put_off:.0f} put off, slowest {max(took):.1f} s, {grown:+.0f} MB")
 
     assert set(answers) <= {200, 202, 503}
@@ -75,8 +76,3 @@ def is_scored(answer: requests.Response) -> bool:
 def memory_mb(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(re.findall(r"^VmRSS:\s+(\d+)", status, re.M)[0]) / 1024
-
-
-def figure(server: Server, name: str) -> float:
-    text = requests.get(f"{server.url}/metrics", timeout=10).text
-    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))

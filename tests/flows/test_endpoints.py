@@ -19,7 +19,7 @@ from moderation.store.tables import Delivery, Endpoint
 from moderation.worker import Worker
 from tests.builders import FRIENDLY, INSULT, submitted
 from tests.conftest import with_settings
-from tests.receiver import Receiver, serve, until
+from tests.receiver import Receiver, accepting, serve, until
 
 
 @pytest.fixture
@@ -260,24 +260,17 @@ def test_one_that_fails_for_days_is_disabled_and_keeps_what_it_is_owed(
 @contextmanager
 def answering(answer: bytes) -> Iterator[str]:
     """The address of a server that answers every request with these bytes."""
-    server = socket.create_server(("127.0.0.1", 0))
 
-    def run() -> None:
-        while True:
-            try:
-                one, _ = server.accept()
-            except OSError:
-                return
-            with one:
-                one.recv(65536)
-                one.sendall(answer)
-                one.shutdown(socket.SHUT_WR)
-                while one.recv(65536):
-                    pass
+    def take(one: socket.socket) -> None:
+        with one:
+            one.recv(65536)
+            one.sendall(answer)
+            one.shutdown(socket.SHUT_WR)
+            while one.recv(65536):
+                pass
 
-    threading.Thread(target=run, daemon=True).start()
-    yield f"http://127.0.0.1:{server.getsockname()[1]}/"
-    server.close()
+    with accepting(take) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 @pytest.mark.parametrize(
