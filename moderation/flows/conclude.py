@@ -12,6 +12,7 @@ from moderation.core.decision import Verdict, decide, urgency
 from moderation.core.policy import Action, Policy
 from moderation.flows.runtime import Runtime
 from moderation.store import intake, ledger, reading
+from moderation.store.database import tried_again
 from moderation.store.intake import Webhook
 from moderation.store.places import place_of
 from moderation.store.tables import Comment as CommentRow
@@ -63,6 +64,7 @@ class Overtaken(Exception):
     """What was gathered for the checks is not so any more; nothing was stored."""
 
 
+@tried_again
 def conclude_new(rt: Runtime, news: News, assessment: Assessment, webhook: Webhook) -> Reply:
     """Store a comment with what was assessed and decided, in one write, and answer.
 
@@ -105,6 +107,7 @@ def _repeats(key: str, history: tuple[Earlier, ...]) -> int:
     return sum(earlier.key == key for earlier in history)
 
 
+@tried_again
 def conclude(
     rt: Runtime,
     task: Task,

@@ -24,6 +24,7 @@ from moderation.flows.errors import (
 )
 from moderation.flows.runtime import Runtime
 from moderation.store import ledger, queue, reading
+from moderation.store.database import tried_again
 from moderation.store.sites import site_by_slug
 from moderation.store.tables import Comment, DecisionRow, Site
 
@@ -58,6 +59,7 @@ def read_queue(
         return queue.shown_items(session, page, rt.now()), more
 
 
+@tried_again
 def claim(
     rt: Runtime,
     viewer: Viewer,
@@ -88,6 +90,7 @@ def claim(
         return queue.shown_items(session, [by_id[id_] for id_ in ids], now)
 
 
+@tried_again
 def claim_one(rt: Runtime, viewer: Viewer, site: str, comment_id: str) -> None:
     """Take one item of the queue; one that does not wait is left. Raises NotFound, NotYourClaim."""
     now = rt.now()
@@ -102,6 +105,7 @@ def claim_one(rt: Runtime, viewer: Viewer, site: str, comment_id: str) -> None:
         comment.claimed_by, comment.claimed_until = viewer.actor, now + CLAIM
 
 
+@tried_again
 def release(rt: Runtime, viewer: Viewer, site: str, comment_id: str) -> None:
     """Hand an item back. Leaves another's claim alone. Raises NotFound."""
     with rt.sessions.write() as session:
@@ -169,6 +173,7 @@ def comment_of_decision(rt: Runtime, viewer: Viewer, decision_id: str) -> tuple[
         return session.get_one(Site, comment.site_id).slug, comment.external_id
 
 
+@tried_again
 def decide(
     rt: Runtime,
     viewer: Viewer,
@@ -213,6 +218,7 @@ def decide(
     return shown
 
 
+@tried_again
 def undo(rt: Runtime, viewer: Viewer, decision_id: str) -> dict[str, Any]:
     """Take a person's newest decision back: the one before it on this wording stands again.
 

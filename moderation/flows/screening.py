@@ -36,6 +36,7 @@ from moderation.flows.errors import Invalid, NotFound, Removed, WebhookReused
 from moderation.flows.pressure import affordable
 from moderation.flows.runtime import Runtime
 from moderation.store import intake, ledger, reading
+from moderation.store.database import tried_again
 from moderation.store.intake import Webhook
 from moderation.store.policies import policy_in_force
 from moderation.store.tables import Comment as CommentRow
@@ -244,6 +245,7 @@ def _nothing_new(session: Session, comment: CommentRow, webhook: Webhook, now: d
     return Reply(202 if standing is None else 200, reading.standing_answer(session, comment))
 
 
+@tried_again
 def _once(rt: Runtime, write: Callable[[Session], Result]) -> Result:
     """Run a short write; once more if another process inserted the same key first."""
     try:

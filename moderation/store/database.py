@@ -5,6 +5,7 @@ later would fail at once with "database is locked", whatever the timeout. Commit
 synchronous=FULL, because a 2xx is a promise that survives a power cut.
 """
 
+import logging
 import math
 import sqlite3
 import time
@@ -12,13 +13,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from moderation.store.commits import CommitGroups
+
+log = logging.getLogger(__name__)
 
 WAL_IS_SAFE_FROM = (3, 51, 3)
 WAL_BACKPORTS = ((3, 44, 6), (3, 50, 7))
@@ -34,6 +39,12 @@ SQLITE_CACHE_KB = 512
 """Pages that each connection keeps. A write by another makes them worthless."""
 
 
+CROSSED = ("40P01", "40001")
+"""PostgreSQL's codes for a deadlock and a serialization failure."""
+MAX_TRIES = 3
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 Database = Session | Connection
 """What runs statements: with objects, or, at half the cost for each, without."""
 
@@ -91,6 +102,26 @@ def open_database(url: str) -> Sessions:
         groups.writing if sqlite else engine.begin,
         reader.connect,
     )
+
+
+def tried_again(write: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Make a short write begin anew if the database broke it off for the sake of another.
+
+    write  one transaction, and nothing before it that may not be done twice
+    """
+
+    @wraps(write)
+    def trying(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        for _ in range(MAX_TRIES - 1):
+            try:
+                return write(*args, **kwargs)
+            except OperationalError as error:
+                if getattr(error.orig, "sqlstate", None) not in CROSSED:
+                    raise
+                log.info("crossed another write; trying again")
+        return write(*args, **kwargs)
+
+    return trying
 
 
 def dialect_of(database: Database) -> str:
