@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from config import Settings
 from moderation import heaps
+from moderation.handover import GONE, READY, Handover
 from moderation.scoring.naming import BUNDLED, resolved
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def _processes(settings: Settings) -> int:
 bind = f"{settings.host}:{settings.port}"
 workers = settings.web_concurrency or _processes(settings)
 threads = settings.web_threads
-worker_class = "gthread"
+worker_class = "moderation.handover.WebProcess"
 timeout = 120
 graceful_timeout = 30
 keepalive = 75
@@ -57,12 +58,19 @@ def on_starting(server: Any) -> None:
     """Begin with the figures of those that live, and with few heaps."""
     _forget_the_dead()
     heaps.share()
+    server.handover = Handover()
     _let_go()
 
 
 def on_reload(server: Any) -> None:
     """Let go of what was read for the new processes that are about to be forked."""
+    server.handover.begin(server.worker_age, server.cfg.workers)
     _let_go()
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Let the process know of reloads."""
+    worker.handover = server.handover
 
 
 def post_worker_init(worker: Any) -> None:
@@ -72,14 +80,15 @@ def post_worker_init(worker: Any) -> None:
 
     runtime = worker.app.callable.extensions["moderation"]
     warm_up(runtime.checks, runtime.pool)
-    if not settings.embedded_worker:
-        return
-    _running[worker.pid] = Worker(runtime)
-    _running[worker.pid].start()
+    if settings.embedded_worker:
+        _running[worker.pid] = Worker(runtime)
+        _running[worker.pid].start()
+    worker.handover.note(worker.age, READY)
 
 
 def worker_exit(server: Any, worker: Any) -> None:
     """Let the worker finish what it has in hand."""
+    server.handover.note(worker.age, GONE)
     if worker.pid in _running:
         _running.pop(worker.pid).stop()
 

@@ -10,8 +10,9 @@ import pytest
 import requests
 
 from tests.receiver import until
-from tests.server import ROOT, Server
+from tests.server import ROOT, Server, children
 
+LOADING_S = 8.0
 VERSIONS = {"old": 1, "a newer one": 2}
 """Version → how many web processes its configuration asks for."""
 
@@ -28,14 +29,17 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def install(root: Path, version: str) -> None:
-    """Put a version in the place of another: each of its modules says which it is."""
+def install(root: Path, version: str, *, loading_s: float = 0) -> None:
+    """Put a version in the place of another: each of its modules says which it is.
+
+    loading_s  for which its processes sleep before they are ready
+    """
     say = f"INSTALLED = {version!r}\n"
     added = {
         "config.py": say,
         "moderation/wire.py": say,
         "moderation/store/ledger.py": say,
-        "moderation/worker.py": say,
+        "moderation/worker.py": say + f"import time\ntime.sleep({loading_s})\n",
         "moderation/api/health.py": say + TELLING,
         "moderation/gunicorn_conf.py": f"workers = {VERSIONS[version]}\n",
     }
@@ -66,6 +70,7 @@ class Readers:
         self.answers: list[tuple[str, str]] = []
         """Versions and process of each."""
         self.failed: list[str] = []
+        self.slowest_s = 0.0
         self._url = url
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._ask) for _ in range(2)]
@@ -88,6 +93,7 @@ class Readers:
             except requests.RequestException as error:
                 self.failed.append(repr(error))
             else:
+                self.slowest_s = max(self.slowest_s, answer.elapsed.total_seconds())
                 self.answers.append((answer.headers["X-Versions"], answer.headers["X-Process"]))
 
     def processes(self, version: str) -> set[str]:
@@ -115,3 +121,39 @@ def test_after_an_update_and_a_reload_each_process_is_of_one_version(root, tmp_p
         )
     assert server.stop() == 0
     assert readers.failed == []
+
+
+def test_until_the_new_processes_are_ready_the_old_go_on(root, tmp_path) -> None:
+    old, new = VERSIONS
+    install(root, old)
+    server = Server(tmp_path, root=root)
+    server.flask("db", "upgrade")
+    server.start()
+    assert server.process is not None
+    with Readers(server.url) as readers:
+        until(lambda: len(readers.answers) > 20, "answers of the old version")
+        install(root, new, loading_s=LOADING_S)
+        os.kill(server.process.pid, signal.SIGHUP)
+        until(lambda: new in readers.answers[-1][0], "an answer of the new version", 60)
+        before = len(readers.answers)
+        until(lambda: len(readers.answers) > before + 200, "more answers")
+        [old_process] = readers.processes(old)
+        until(lambda: not Path(f"/proc/{old_process}").exists(), "the old process to end", 40)
+    assert server.stop() == 0
+    assert readers.failed == []
+    assert readers.slowest_s < LOADING_S / 2
+
+
+def test_a_stop_in_the_middle_of_a_reload_ends_all(root, tmp_path) -> None:
+    old, new = VERSIONS
+    install(root, old)
+    server = Server(tmp_path, root=root)
+    server.flask("db", "upgrade")
+    server.start()
+    assert server.process is not None
+    install(root, new, loading_s=LOADING_S)
+    os.kill(server.process.pid, signal.SIGHUP)
+    everybody = 1 + VERSIONS[new]
+    until(lambda: len(children(server.process.pid)) == everybody, "the new processes to begin")
+    assert server.stop() == 0
+    assert server.is_free()
