@@ -84,7 +84,7 @@ lock: ## pin requirements anew; needs uv
 	{ sed '/^[^#]/,$$d' moderation/training/requirements.txt; cat train.new; } > train.locked
 	mv train.locked moderation/training/requirements.txt; rm train.new
 	uv pip compile --quiet --upgrade --python-version 3.11 --no-emit-find-links --no-emit-index-url --no-header --no-annotate \
-		-c requirements.txt benchmarks/requirements.in > bench.new
+		-c requirements.txt -c docs/deploy/opentelemetry.txt benchmarks/requirements.in > bench.new
 	{ sed '/^[^#]/,$$d' benchmarks/requirements.txt; cat bench.new; } > bench.locked
 	mv bench.locked benchmarks/requirements.txt; rm bench.new
 
