@@ -57,7 +57,8 @@ bench: $(STAMP)/bench-$(HASH) ## measure speed against other ways and other serv
 	@$(BIN)/python -m benchmarks --data $(DATA) --out build $(ARGS)
 
 chaos: $(STAMP)/test-$(HASH) ## kill, stop and fill what it stands on, under load, then show that memory stays flat: about 75 minutes; KILLS=20 COMMENTS=10000 for a short one
-	KILLS=$${KILLS:-200} STOPS=$${STOPS:-10} DOWN_S=$${DOWN_S:-60} OVERLOAD_S=$${OVERLOAD_S:-60} $(BIN)/python -m pytest -s tests/chaos tests/test_sender.py tests/flows/test_endpoints.py $(ARGS)
+	KILLS=$${KILLS:-200} STOPS=$${STOPS:-10} DOWN_S=$${DOWN_S:-60} OVERLOAD_S=$${OVERLOAD_S:-60} $(BIN)/python -m pytest -s tests/chaos tests/test_sender.py tests/test_reload.py \
+		tests/flows/test_contention.py tests/flows/test_delivery.py tests/flows/test_endpoints.py $(ARGS)
 	$(BIN)/python -m benchmarks.fleet --data $(DATA) --out build --comments $${COMMENTS:-200000}
 
 test: $(STAMP)/test-$(HASH) ## everything that CI runs

@@ -59,11 +59,14 @@ def on_starting(server: Any) -> None:
     _forget_the_dead()
     heaps.share()
     server.handover = Handover()
+    server.signal = server.handover.hearing(server.signal)
     _let_go()
 
 
 def on_reload(server: Any) -> None:
     """Let go of what was read for the new processes that are about to be forked."""
+    if not hasattr(server, "handover"):  # begun by a version that had none
+        server.handover = Handover()
     server.handover.begin(server.worker_age, server.cfg.workers)
     _let_go()
 
@@ -84,6 +87,12 @@ def post_worker_init(worker: Any) -> None:
         _running[worker.pid] = Worker(runtime)
         _running[worker.pid].start()
     worker.handover.note(worker.age, READY)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Put another in the place of one that was killed before it was ready: others wait for it."""
+    if server.LISTENERS and server.handover.is_missing(worker.age):  # none: the master is stopping
+        server.spawn_worker()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

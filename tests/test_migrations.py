@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,15 @@ from sqlalchemy import create_engine, inspect, text
 
 from config import Settings
 from moderation.app import create_app
-from moderation.store import migrating
+from moderation.store import keeping, migrating
 from moderation.store.database import open_database, wal_is_safe
 from moderation.store.tables import Base
 from tests.builders import INSULT, event, submitted
 from tests.conftest import needed
 
 ROOT = Path(__file__).resolve().parents[1]
+LOCK_TIMEOUT_S = 10
+"""For which PostgreSQL lets us wait for a lock that others may wait behind."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -82,6 +85,42 @@ def test_several_processes_may_migrate_at_once(empty_url: str, tmp_path: Path) -
         assert process.communicate()[1] == b""
         assert process.returncode == 0
     assert migrating.current(open_database(empty_url)) == migrating.head()
+
+
+ON_POSTGRESQL = pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+
+
+@ON_POSTGRESQL
+def test_an_index_whose_building_was_cut_off_is_built_anew(empty_url: str) -> None:
+    migrating.upgrade(empty_url)
+    sessions = open_database(empty_url)
+    with sessions.write() as session:
+        name = "'ix_delivery_withheld'::regclass"
+        session.execute(text(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = {name}"))
+    assert keeping.faults(sessions) == [
+        "index ix_delivery_withheld is not finished; run flask db upgrade"
+    ]
+
+    migrating.upgrade(empty_url)
+
+    assert keeping.faults(sessions) == []
+    sessions.engine.dispose()
+
+
+@ON_POSTGRESQL
+def test_an_index_is_built_however_long_a_backup_takes(empty_url: str) -> None:
+    migrating.upgrade(empty_url, "0005")
+    backup = open_database(empty_url).engine.connect()
+    backup.execution_options(isolation_level="REPEATABLE READ")
+    backup.execute(text("SELECT count(*) FROM delivery"))
+
+    with ThreadPoolExecutor(1) as pool:
+        upgraded = pool.submit(migrating.upgrade, empty_url)
+        assert wait([upgraded], timeout=LOCK_TIMEOUT_S + 1).not_done
+        backup.close()
+        upgraded.result(30)
+
+    assert keeping.faults(open_database(empty_url)) == []
 
 
 def test_migrating_what_is_current_keeps_every_row(site, rt, database_url: str) -> None:

@@ -144,16 +144,91 @@ def test_until_the_new_processes_are_ready_the_old_go_on(root, tmp_path) -> None
     assert readers.slowest_s < LOADING_S / 2
 
 
-def test_a_stop_in_the_middle_of_a_reload_ends_all(root, tmp_path) -> None:
+def test_a_stop_in_the_middle_of_a_reload_is_heeded_by_the_old_at_once(root, tmp_path) -> None:
     old, new = VERSIONS
     install(root, old)
     server = Server(tmp_path, root=root)
     server.flask("db", "upgrade")
     server.start()
     assert server.process is not None
-    install(root, new, loading_s=LOADING_S)
+    [old_process] = children(server.process.pid)
+    install(root, new, loading_s=60)
     os.kill(server.process.pid, signal.SIGHUP)
     everybody = 1 + VERSIONS[new]
     until(lambda: len(children(server.process.pid)) == everybody, "the new processes to begin")
+    server.process.terminate()
+    until(lambda: old_process not in children(server.process.pid), "the old process to end", 10)
+    server.kill()
+
+
+def test_a_new_process_that_is_killed_before_it_is_ready_is_replaced(root, tmp_path) -> None:
+    old, new = VERSIONS
+    install(root, old)
+    server = Server(tmp_path, root=root)
+    server.flask("db", "upgrade")
+    server.start()
+    assert server.process is not None
+    old_ones = children(server.process.pid)
+    install(root, new, loading_s=4)
+    with Readers(server.url) as readers:
+        os.kill(server.process.pid, signal.SIGHUP)
+        everybody = 1 + VERSIONS[new]
+        until(lambda: len(children(server.process.pid)) == everybody, "the new processes to begin")
+        os.kill(min(children(server.process.pid) - old_ones), signal.SIGKILL)
+        until(
+            lambda: len(readers.processes(new)) == VERSIONS[new],
+            "as many new processes as there shall be",
+            30,
+        )
     assert server.stop() == 0
-    assert server.is_free()
+    assert readers.failed == []
+
+
+def test_a_master_of_a_version_that_did_not_hand_over_reloads(root, tmp_path) -> None:
+    old, new = VERSIONS
+    install(root, old)
+    conf = root / "moderation" / "gunicorn_conf.py"
+    conf.write_text(conf.read_text() + BEFORE)
+    server = Server(tmp_path, root=root)
+    server.flask("db", "upgrade")
+    server.start()
+    assert server.process is not None
+    with Readers(server.url) as readers:
+        until(lambda: len(readers.answers) > 20, "answers of the old version")
+        install(root, new)
+        os.kill(server.process.pid, signal.SIGHUP)
+        until(lambda: len(readers.processes(new)) == VERSIONS[new], "all the new processes", 60)
+    assert server.stop() == 0
+    assert readers.failed == []
+
+
+BEFORE = """
+worker_class = "gthread"
+
+
+def on_starting(server):
+    _let_go()
+
+
+def on_reload(server):
+    _let_go()
+
+
+def post_fork(server, worker):
+    pass
+
+
+def post_worker_init(worker):
+    from moderation.checks.check import warm_up
+
+    runtime = worker.app.callable.extensions["moderation"]
+    warm_up(runtime.checks, runtime.pool)
+
+
+def child_exit(server, worker):
+    pass
+
+
+def worker_exit(server, worker):
+    pass
+"""

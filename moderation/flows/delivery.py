@@ -30,6 +30,7 @@ from moderation.flows.flight import BREAK_AFTER, Flight, Landed, Outcome, Parcel
 from moderation.flows.runtime import Runtime
 from moderation.sender import Answered
 from moderation.signing import sign
+from moderation.store.database import tried_again
 from moderation.store.reading import event_bodies, webhook_id
 from moderation.store.tables import Delivery, Endpoint, table_of
 
@@ -94,6 +95,7 @@ def deliver_due(rt: Runtime, senders: ThreadPoolExecutor) -> int:
     return note_landed(rt, flight)
 
 
+@tried_again
 def release_withheld(rt: Runtime) -> int:
     """Make due what is withheld from endpoints that are enabled; gives from how many.
 
@@ -142,6 +144,7 @@ def retry_wait(attempts: int, retry_after: str | None, now: datetime) -> timedel
     return max(wait, min(_asked_for(retry_after, now), RETRY_AFTER_MOST))
 
 
+@tried_again
 def _lease(rt: Runtime, flight: Flight) -> list[Parcel]:
     """Take what is due for one attempt: the attempt counts before it is made."""
     with rt.sessions.read() as session:  # most of the time there is nothing: take no lock
@@ -274,6 +277,7 @@ def _note_alone(rt: Runtime, parcel: Parcel, outcome: Outcome) -> None:
             log.exception("the outcome of delivery %s can't be noted", parcel.id)
 
 
+@tried_again
 def _note_all(rt: Runtime, landed: list[Landed]) -> None:
     with rt.sessions.write() as session:
         now = rt.clock(session)
@@ -326,8 +330,9 @@ def _give_back(session: Session, parcel: Parcel, now: datetime) -> None:
 
 def _note_failure(session: Session, parcel: Parcel, outcome: Answered | str, now: datetime) -> None:
     answered = outcome if isinstance(outcome, Answered) else None
-    # Locked, because attempts that fail at once must all be counted.
-    endpoint = session.get_one(Endpoint, parcel.endpoint_id, with_for_update=True)
+    # Locked, because attempts that fail at once must all be counted; but not for new deliveries.
+    locked = {"key_share": True}
+    endpoint = session.get_one(Endpoint, parcel.endpoint_id, with_for_update=locked)
     delivery = session.get_one(Delivery, parcel.id)
     delivery.answered = answered.status if answered else None
     delivery.error = outcome if isinstance(outcome, str) else None

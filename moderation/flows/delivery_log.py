@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, joinedload
 from moderation.core.viewer import OPERATOR, Viewer
 from moderation.flows.errors import NotFound
 from moderation.flows.runtime import Runtime
+from moderation.store.database import tried_again
 from moderation.store.reading import event_bodies, shown_delivery
 from moderation.store.sites import site_by_slug
 from moderation.store.tables import NUMBER_MOST, DecisionRow, Delivery, Endpoint
@@ -67,6 +68,7 @@ def shown(rt: Runtime, id: int, *, viewer: Viewer = OPERATOR) -> dict[str, Any]:
         return shown_delivery(delivery) | {"body": json.loads(body)}
 
 
+@tried_again
 def replay(
     rt: Runtime,
     *,

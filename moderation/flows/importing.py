@@ -6,7 +6,7 @@ so that an import that was cut off is simply begun again. The site is told nothi
 knows where its comments stand.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -19,6 +19,7 @@ from moderation.core.comment import PastComment, Status
 from moderation.flows.errors import Invalid, NotFound
 from moderation.flows.runtime import Runtime
 from moderation.store import intake, ledger
+from moderation.store.database import tried_again
 from moderation.store.policies import policy_in_force
 from moderation.store.sites import site_by_slug
 from moderation.wire import PastCommentSchema, error_pointers
@@ -70,10 +71,16 @@ def take_in(rt: Runtime, site_id: int, lines: Iterable[bytes], max_length: int) 
     """Store the comments of the lines, a transaction at a time; tells of each."""
     past = (_read(line, max_length) for line in lines if line.strip())
     while some := list(islice(past, AT_ONCE)):
-        with rt.sessions.write() as session:
-            now = rt.now()
-            new = sum(_store(rt, session, site_id, comment, now) for comment in some)
+        new = _store_all(rt, site_id, some)
         yield Taken(new, len(some) - new)
+
+
+@tried_again
+def _store_all(rt: Runtime, site_id: int, some: Sequence[PastComment]) -> int:
+    """Store comments in one transaction; gives how many were not on record."""
+    with rt.sessions.write() as session:
+        now = rt.now()
+        return sum(_store(rt, session, site_id, comment, now) for comment in some)
 
 
 def _read(line: bytes, max_length: int) -> PastComment:

@@ -21,6 +21,7 @@ from moderation.core.viewer import OPERATOR, Scope, Viewer
 from moderation.flows.errors import Forbidden, Invalid, NotFound
 from moderation.flows.runtime import Runtime
 from moderation.signing import new_secret
+from moderation.store.database import tried_again
 from moderation.store.policies import add_version
 from moderation.store.sites import site_by_slug
 from moderation.store.tables import APIKey, Delivery, Endpoint, Site, SiteSecret
@@ -131,6 +132,7 @@ def add_endpoint(
         return _add_endpoint(rt, session, _site(session, viewer, slug).id, url, tuple(events))
 
 
+@tried_again
 def switch_endpoint(
     rt: Runtime, slug: str, endpoint_id: int, *, on: bool, viewer: Viewer = OPERATOR
 ) -> None:

@@ -80,6 +80,10 @@ def faults(sessions: Sessions) -> list[str]:
     if at != head:
         return [f"revision: {at}, not {head}; run flask db upgrade"]
     with sessions.engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            cut_off = migrating.invalid_indexes(connection)
+            if cut_off:
+                return [f"index {name} is not finished; run flask db upgrade" for name in cut_off]
         return list(_broken_promises(connection))
 
 

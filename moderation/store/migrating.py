@@ -7,6 +7,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
 
 from moderation.store.database import Sessions, open_database
 
@@ -56,6 +57,18 @@ def current(sessions: Sessions) -> str | None:
     """The revision that a database is at; None if it is empty."""
     with sessions.engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def invalid_indexes(connection: Connection) -> list[str]:
+    """Give the names of indexes whose building was cut off; on PostgreSQL.
+
+    They are kept up to date, and no query uses them.
+    """
+    query = text(
+        "SELECT pg_class.relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "
+        "WHERE NOT indisvalid AND relnamespace = current_schema()::regnamespace"
+    )
+    return list(connection.scalars(query))
 
 
 def _config(database_url: str) -> Config:
