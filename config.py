@@ -146,7 +146,10 @@ class Settings:
         """These settings with what depends on others filled in, and checked."""
         _check(self)
         directory = self.instance_dir.resolve()
-        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingError(f"INSTANCE_DIR: {directory}: {error.strerror}") from None
         return replace(
             self,
             instance_dir=directory,
@@ -184,8 +187,8 @@ def _check(settings: Settings) -> None:
     _in_range("KEEP_COMMENTS_DAYS", settings.keep_comments_days, 0, 36500)
     _in_range("KEEP_LOGS_DAYS", settings.keep_logs_days, 1, 36500)
     _in_range("TRUSTED_PROXIES", settings.trusted_proxies, 0, 5)
-    if settings.database_url and not settings.database_url.startswith(("sqlite:", "postgresql")):
-        raise SettingError("DATABASE_URL: must begin with sqlite: or postgresql:")
+    if settings.database_url:
+        _check_database(settings.database_url)
     if settings.log_format not in ("text", "json"):
         raise SettingError(f"LOG_FORMAT: {settings.log_format!r} is neither text nor json")
     for network in filter(None, settings.delivery_networks.split(",")):
@@ -195,13 +198,26 @@ def _check(settings: Settings) -> None:
             raise SettingError(f"DELIVERY_NETWORKS: {error}") from None
     if settings.secret_key and len(settings.secret_key) < 16:
         raise SettingError("SECRET_KEY: must have at least 16 characters")
-    if settings.base_url and urlsplit(settings.base_url).scheme not in ("http", "https"):
+    base = urlsplit(settings.base_url)
+    if settings.base_url and not (base.scheme in ("http", "https") and base.hostname):
         raise SettingError(f"BASE_URL: {settings.base_url!r} is not an http or https address")
     if settings.toxicity_model not in MODELS and not Path(settings.toxicity_model).exists():
         raise SettingError(
             f"TOXICITY_MODEL: {settings.toxicity_model!r} is neither a file nor one of "
             f"{', '.join(MODELS)}"
         )
+
+
+def _check_database(url: str) -> None:
+    kind, begun, rest = url.partition("://")
+    if not begun or kind not in ("sqlite", "postgresql", "postgresql+psycopg"):
+        raise SettingError("DATABASE_URL: must begin with sqlite:/// or postgresql://")
+    if kind == "sqlite" and (not rest.startswith("/") or rest in ("/", "/:memory:")):
+        raise SettingError("DATABASE_URL: sqlite:/// and then the path of a file")
+    try:
+        _ = urlsplit(url).port
+    except ValueError as error:
+        raise SettingError(f"DATABASE_URL: {error}") from None
 
 
 def _in_range(name: str, value: float, low: float, high: float) -> None:

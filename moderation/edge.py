@@ -23,6 +23,7 @@ from moderation.core.viewer import Scope, Viewer
 from moderation.flows import access, errors
 from moderation.flows.runtime import Runtime
 from moderation.jsontext import BadJSON, BadText
+from moderation.store.database import reason_of
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def unauthorized(detail: str = "the request is not signed by this site") -> Resp
 
 def storage_problem(error: SQLAlchemyError) -> Response:
     """503: the database can't do it now."""
-    log.error("the database failed: %s", error.__class__.__name__, exc_info=error)
+    log.error("the database failed: %s", reason_of(error), exc_info=error)
     return problem(
         503,
         "the database can't do this now; try again",

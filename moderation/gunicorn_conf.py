@@ -39,7 +39,8 @@ def _processes(settings: Settings) -> int:
     return min(len(ours(0)) if ours else os.cpu_count() or 1, MOST_PROCESSES)
 
 
-bind = f"{settings.host}:{settings.port}"
+_host = f"[{settings.host}]" if ":" in settings.host else settings.host
+bind = f"{_host}:{settings.port}"
 workers = settings.web_concurrency or _processes(settings)
 threads = settings.web_threads
 worker_class = "moderation.handover.WebProcess"

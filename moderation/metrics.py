@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import (
@@ -75,11 +76,17 @@ def rendered(collectors: Iterable[Any] = ()) -> bytes:
     return generate_latest(registry)
 
 
-def serve(port: int) -> None:
+def serve(host: str, port: int) -> None:
     """Tell the figures at `/metrics` of a port of its own, for a process that serves no pages."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    start_http_server(port, registry=registry)
+    start_http_server(port, host, registry=registry)
+
+
+def forget() -> None:
+    """Delete this process's figures: those of a command that is over are read by nobody."""
+    for file in Path(os.environ.get(FOLDER, os.devnull)).glob(f"*_{os.getpid()}.db"):
+        file.unlink(missing_ok=True)
 
 
 class _Own:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,8 @@ def test_a_site_and_its_people_are_made(flask) -> None:
         (("user", "add", "nobody", "--role", "admin"), "nobody"),
         (("user", "add", "a@b.example", "--role", "admin", "--site", "none"), "none"),
         (("deliveries", "replay", "99"), "99"),
+        (("db", "upgrade", "nope"), "nope"),
+        (("db", "backup", "no-such-folder/copy.db"), "no-such-folder"),
     ],
 )
 def test_what_can_not_be_done_is_one_line_that_names_it(flask, words, says) -> None:
@@ -98,6 +101,13 @@ def test_a_database_that_was_not_migrated_is_one_line(flask) -> None:
         ("PORT", "http"),
         ("PORT", "70000"),
         ("DATABASE_URL", "mysql://x"),
+        ("DATABASE_URL", "postgresql:/x"),
+        ("DATABASE_URL", "postgresql+asyncpg://x/y"),
+        ("DATABASE_URL", "postgresql://x:port/y"),
+        ("DATABASE_URL", "sqlite://copydesk.db"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("INSTANCE_DIR", "/proc/none"),
+        ("BASE_URL", "https://"),
         ("TOXICITY_MODEL", "gpt"),
         ("WEB_CONCURRENCY", "65"),
         ("SECRET_KEY", "short"),
@@ -106,6 +116,40 @@ def test_a_database_that_was_not_migrated_is_one_line(flask) -> None:
 )
 def test_a_wrong_setting_stops_the_start_with_its_name(flask, setting, value) -> None:
     assert setting in failed(flask("settings", **{setting: value}))
+
+
+def test_going_down_asks_first(flask) -> None:
+    flask("db", "upgrade")
+
+    refused = flask("db", "downgrade", "base", given="n\n")
+    assert refused.returncode != 0
+    assert "Delete everything" in refused.stdout
+    assert printed(flask("db", "current", "--json"))["current"] is not None
+    assert printed(flask("db", "downgrade", "base", "--yes", "--json"))["to"] is None
+
+
+def test_a_database_and_its_copies_are_for_their_owner_alone(flask, tmp_path) -> None:
+    flask("db", "upgrade")
+    flask("db", "backup", str(tmp_path / "copy.db"))
+
+    for file in (tmp_path / "instance" / "copydesk.db", tmp_path / "copy.db"):
+        assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_command_leaves_no_figures_behind(flask, tmp_path) -> None:
+    flask("db", "upgrade")
+
+    assert list((tmp_path / "instance" / "metrics").iterdir()) == []
+
+
+def test_the_demo_is_told_where_the_service_is_now(flask, tmp_path) -> None:
+    flask("init")
+    for base in ("http://127.0.0.1:8000", "http://127.0.0.1:8001"):
+        assert flask("demo", BASE_URL=base).returncode == 0
+
+    database = sqlite3.connect(tmp_path / "instance" / "copydesk.db")
+    told = database.execute("SELECT url FROM endpoint").fetchall()
+    assert told == [("http://127.0.0.1:8001/demo/events",)]
 
 
 def test_settings_are_shown_with_secrets_masked(flask) -> None:

@@ -13,7 +13,7 @@ from moderation import metrics
 from moderation.edge import everyone, runtime
 from moderation.flows.runtime import Runtime
 from moderation.store.migrating import current, head, is_newer
-from moderation.store.tables import Comment, Delivery, Job, Revision
+from moderation.store.tables import Comment, Delivery, Endpoint, Job, Revision
 
 bp = Blueprint("health", __name__)
 
@@ -52,9 +52,9 @@ class _FromDatabase:
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         now = self._rt.now()
-        for name, what, column in WAITING:
+        for name, what, column, *which in WAITING:
             with self._rt.sessions.read() as session:
-                query = select(func.count(), func.min(column)).where(column.is_not(None))
+                query = select(func.count(), func.min(column)).where(column.is_not(None), *which)
                 count, since = session.execute(query).one()
             age = max((now - since).total_seconds(), 0) if since else 0
             yield GaugeMetricFamily(f"copydesk_{name}", f"{what}: how many.", value=count)
@@ -82,6 +82,12 @@ WAITING = (
     ("queue", "Comments that wait for a moderator", Comment.waiting_since),
     ("unchecked", "Comments of which a check is still to be made", Revision.due_at),
     ("undelivered", "Events that are still to be delivered", Delivery.next_attempt_at),
+    (
+        "endpoints_failing",
+        "Endpoints that have failed since they last answered right, and are not disabled",
+        Endpoint.failing_since,
+        Endpoint.disabled_at.is_(None),
+    ),
 )
 
 

@@ -1,15 +1,18 @@
 """How every command speaks: JSON with `--json`, one line on standard error when it can't."""
 
+import atexit
 import functools
 import json
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import click
+from alembic.util import CommandError
 from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy.exc import SQLAlchemyError
 
+from moderation import metrics
 from moderation.flows.errors import ModerationError
 from moderation.flows.runtime import Runtime
 
@@ -28,9 +31,12 @@ def as_command(function: Command) -> Command:
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
+        atexit.register(metrics.forget)
         try:
             return function(*args, **kwargs)
         except ModerationError as error:
+            raise click.ClickException(str(error)) from None
+        except (CommandError, OSError) as error:
             raise click.ClickException(str(error)) from None
         except SQLAlchemyError as error:
             first = str(getattr(error, "orig", None) or error).splitlines()[0]

@@ -16,6 +16,11 @@ def database_url() -> str:
     return str(runtime().sessions.engine.url.render_as_string(hide_password=False))
 
 
+def shown_url() -> str:
+    """Where it is, without the password."""
+    return str(runtime().sessions.engine.url)
+
+
 @group.command("upgrade")
 @click.argument("revision", default="head")
 @json_option
@@ -29,11 +34,15 @@ def upgrade(revision: str, as_json: bool) -> None:
 
 @group.command("downgrade")
 @click.argument("revision")
+@click.option("--yes", is_flag=True, help="Don't ask.")
 @json_option
 @as_command
-def downgrade(revision: str, as_json: bool) -> None:
-    """Migrate down to REVISION, or to base: an empty database."""
+def downgrade(revision: str, yes: bool, as_json: bool) -> None:
+    """Migrate down to REVISION, or to base: an empty database. Stop the service first."""
     before = migrating.current(runtime().sessions)
+    if not yes:
+        what = "everything" if revision == "base" else "what later revisions added"
+        click.confirm(f"Delete {what} in {shown_url()}?", abort=True)
     migrating.downgrade(database_url(), revision)
     show({"from": before, "to": migrating.current(runtime().sessions)}, as_json)
 
@@ -83,7 +92,7 @@ def restore(file: Path, yes: bool) -> None:
     """Put the backup FILE in the place of the SQLite database. Stop the service first."""
     _only_sqlite("pg_restore --clean --if-exists --dbname=DATABASE FILE")
     if not yes:
-        click.confirm(f"Replace everything in {database_url()} by {file}?", abort=True)
+        click.confirm(f"Replace everything in {shown_url()} by {file}?", abort=True)
     try:
         keeping.restore(runtime().sessions, file)
     except keeping.Unsound as error:

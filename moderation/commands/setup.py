@@ -11,6 +11,7 @@ from moderation.flows import access, sites
 from moderation.store import migrating
 
 FIRST_ADMIN = "admin@localhost"
+EVENTS = "/demo/events"
 
 
 @click.command("init")
@@ -34,11 +35,17 @@ def command() -> None:
 @click.command("demo")
 @as_command
 def demo() -> None:
-    """Make the demo news site, once: a site like any other, told at /demo/events."""
+    """Make the demo news site, once: a site like any other, told at /demo/events.
+
+    It is this service that is told, so its address goes with the service's own.
+    """
     rt = runtime()
     folder = rt.settings.instance_dir
-    if store.setup(folder) is None:
-        callback = f"{rt.settings.base_url}/demo/events"
+    callback = f"{rt.settings.base_url}{EVENTS}"
+    kept = store.setup(folder)
+    if kept is not None:
+        sites.move_endpoints(rt, kept.slug, EVENTS, callback)
+    else:
         made = sites.add_site(
             rt, "demo", "The Daily Lantern (demo)", callback=callback, by="flask demo"
         )

@@ -1,5 +1,6 @@
 """`flask worker`: the worker on its own, beside those in the web processes."""
 
+import atexit
 import signal
 import threading
 
@@ -19,6 +20,7 @@ AT_ONCE = 4
 @as_command
 def command(metrics_port: int | None) -> None:
     """Finish late checks and send events until SIGTERM or Ctrl-C."""
+    atexit.unregister(metrics.forget)  # what it has counted is asked for until all begin anew
     heaps.share()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -28,7 +30,7 @@ def command(metrics_port: int | None) -> None:
     worker = Worker(rt, AT_ONCE)
     worker.start()
     if metrics_port:
-        metrics.serve(metrics_port)
+        metrics.serve(rt.settings.host, metrics_port)
     click.echo("worker: running; Ctrl-C stops it")
     stopping.wait()
     worker.stop()

@@ -363,15 +363,18 @@ def _count_failure(session: Session, endpoint: Endpoint, asked: timedelta, now: 
 
 
 def _disable(session: Session, endpoint: Endpoint, why: str, now: datetime) -> None:
-    endpoint.disabled_at, endpoint.disabled_why = now, why
-    session.flush()
+    newly = endpoint.disabled_at is None
+    if newly:
+        endpoint.disabled_at, endpoint.disabled_why = now, why
+        session.flush()
     session.execute(
         update(Delivery)
         .where(Delivery.endpoint_id == endpoint.id, Delivery.status == "pending")
         .values(status="withheld", next_attempt_at=None)
     )
-    metrics.DISABLED.inc()
-    log.error("endpoint %s was disabled: it %s", endpoint.id, why)
+    if newly:  # of two events that are answered 410 at once, the second disables nothing
+        metrics.DISABLED.inc()
+        log.error("endpoint %s was disabled: it %s", endpoint.id, why)
 
 
 def _asked_for(retry_after: str | None, now: datetime) -> timedelta:

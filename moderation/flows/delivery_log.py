@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, select, true, update
 from sqlalchemy.orm import Session, joinedload
 
 from moderation.core.viewer import OPERATOR, Viewer
-from moderation.flows.errors import NotFound
+from moderation.flows.errors import Invalid, NotFound
 from moderation.flows.runtime import Runtime
 from moderation.store.database import tried_again
 from moderation.store.reading import event_bodies, shown_delivery
@@ -81,16 +81,16 @@ def replay(
 ) -> int:
     """Make deliveries due again: those named, or a site's, or those of a time.
 
-    failed        only those that did not arrive
+    failed        only those that did not arrive, or were tried in vain so far
     since, until  only those of decisions made from the one on and before the other
 
     Returns how many. Raises NotFound where a named one, or the site, does not exist for
-    the viewer. An endpoint that is disabled must be enabled first; its deliveries are
-    left alone.
+    the viewer; Invalid where all that were asked for go to endpoints that are disabled,
+    and must be enabled first. Among others, such deliveries are left alone.
     """
     with rt.sessions.write() as session:
         mine = select(Delivery.id).join(Delivery.endpoint).where(_of_sites(session, viewer, site))
-        query = mine.where(Endpoint.disabled_at.is_(None))
+        query = mine
         if ids:
             asked = [id for id in ids if 0 < id <= NUMBER_MOST]
             unknown = set(ids) - set(session.scalars(mine.where(Delivery.id.in_(asked))))
@@ -98,14 +98,18 @@ def replay(
                 raise NotFound(f"there is no delivery {min(unknown)}")
             query = query.where(Delivery.id.in_(asked))
         if failed:
-            query = query.where(Delivery.status.in_(("dead", "withheld")))
+            in_vain = (Delivery.status == "pending") & (Delivery.attempts > 0)
+            query = query.where(Delivery.status.in_(("dead", "withheld")) | in_vain)
         if since or until:
             query = query.join(DecisionRow, Delivery.decision_id == DecisionRow.id)
             query = query.where(
                 DecisionRow.decided_at >= since if since else true(),
                 DecisionRow.decided_at < until if until else true(),
             )
-        chosen = list(session.scalars(query))
+        chosen = list(session.scalars(query.where(Endpoint.disabled_at.is_(None))))
+        disabled = None if chosen else session.scalar(query.with_only_columns(Endpoint.id).limit(1))
+        if disabled is not None:
+            raise Invalid(("#/endpoint", f"{disabled} is disabled: enable it in the settings"))
         # Whoever asks for them now wants them tried now, paused or not.
         theirs = select(Delivery.endpoint_id).where(Delivery.id.in_(chosen))
         session.execute(update(Endpoint).where(Endpoint.id.in_(theirs)).values(paused_until=None))

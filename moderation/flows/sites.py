@@ -132,6 +132,18 @@ def add_endpoint(
         return _add_endpoint(rt, session, _site(session, viewer, slug).id, url, tuple(events))
 
 
+def move_endpoints(rt: Runtime, slug: str, path: str, url: str) -> None:
+    """Give the endpoints of a site whose address ends in a path another address. Raises Invalid."""
+    _refuse_address(rt, url)
+    of_site = select(Site.id).where(Site.slug == slug).scalar_subquery()
+    with rt.sessions.write() as session:
+        session.execute(
+            update(Endpoint)
+            .where(Endpoint.site_id == of_site, Endpoint.url.endswith(path), Endpoint.url != url)
+            .values(url=url, failures=0, failing_since=None, paused_until=None)
+        )
+
+
 @tried_again
 def switch_endpoint(
     rt: Runtime, slug: str, endpoint_id: int, *, on: bool, viewer: Viewer = OPERATOR

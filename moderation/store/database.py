@@ -7,13 +7,15 @@ synchronous=FULL, because a 2xx is a promise that survives a power cut.
 
 import logging
 import math
+import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -90,6 +92,7 @@ def open_database(url: str) -> Sessions:
     )
     sqlite = engine.dialect.name == "sqlite"
     if sqlite:
+        make_private(Path(engine.url.database or ""))
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     reader = engine.execution_options(copydesk_reads=True)
@@ -122,6 +125,23 @@ def tried_again(write: Callable[Given, Result]) -> Callable[Given, Result]:
         return write(*args, **kwargs)
 
     return trying
+
+
+def reason_of(error: Exception) -> str:
+    """Why a database fails, in words that quote nobody's: those of a database that can't serve."""
+    words = str(getattr(error, "orig", None) or "").splitlines() or [""]
+    told = isinstance(error, OperationalError) and words[0]
+    return f"{type(error).__name__}: {words[0][:200]}" if told else type(error).__name__
+
+
+def make_private(file: Path) -> None:
+    """Make an empty file that its owner alone may read, unless it is there or can't be made.
+
+    SQLite takes it for an empty database, and what it lays beside it is as private: secrets of
+    sites are in there, and readers' words.
+    """
+    with suppress(OSError):
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))
 
 
 def dialect_of(database: Database) -> str:

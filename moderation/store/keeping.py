@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from moderation.store import migrating
-from moderation.store.database import Sessions
+from moderation.store.database import Sessions, make_private
 from moderation.store.tables import Comment, DecisionRow, Delivery, Revision
 
 
@@ -25,8 +25,11 @@ def back_up(sessions: Sessions, to: Path) -> None:
     """
     if to.exists():
         raise FileExistsError(f"{to} is there already; a backup overwrites nothing")
+    if not to.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {to.parent}")
     unfinished = to.with_name(to.name + ".unfinished")
     unfinished.unlink(missing_ok=True)
+    make_private(unfinished)
     with sessions.reading() as connection:
         # One state, held from the first page to the last: without it SQLite begins the copy
         # anew whenever another connection has written, and on a busy service it never ends.

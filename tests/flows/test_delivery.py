@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import func, select, update
 
+from moderation import metrics
 from moderation.flows import delivery_log, review, sites
 from moderation.flows.delivery import SCHEDULE, deliver_due, retry_wait
+from moderation.flows.errors import Invalid
 from moderation.store.tables import Delivery, Endpoint
 from moderation.worker import Worker
 from tests.builders import FRIENDLY, INSULT, NewsSite, event, submitted
@@ -177,6 +179,36 @@ def test_after_the_last_try_it_is_dead_and_can_be_replayed(site, rt, receiver, s
 
     assert [row.status for row in rows(rt)] == ["delivered"]
     assert len(set(receiver.ids)) == 1
+
+
+def test_what_was_tried_in_vain_can_be_replayed_before_its_time(
+    site, rt, receiver, senders
+) -> None:
+    receiver.answer = lambda count: (500, {})
+    site.post(submitted())
+    deliver_due(rt, senders)
+    assert [row.status for row in rows(rt)] == ["pending"]
+
+    receiver.answer = lambda count: (200, {})
+    assert delivery_log.replay(rt, site="daily", failed=True) == 1
+    deliver_due(rt, senders)
+
+    assert [row.status for row in rows(rt)] == ["delivered"]
+
+
+def test_what_a_disabled_endpoint_is_owed_is_not_replayed_and_why_is_said(
+    site, rt, receiver, senders
+) -> None:
+    receiver.answer = lambda count: (410, {})
+    for number in range(2):
+        site.post(submitted(f"c-{number}"))
+    before = metrics.DISABLED._value.get()
+    deliver_due(rt, senders)
+
+    assert metrics.DISABLED._value.get() == before + 1
+    for asked in ({"ids": [1]}, {"site": "daily", "failed": True}):
+        with pytest.raises(Invalid, match="is disabled"):
+            delivery_log.replay(rt, **asked)
 
 
 @pytest.mark.parametrize(
