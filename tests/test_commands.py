@@ -92,7 +92,9 @@ def test_what_can_not_be_done_is_one_line_that_names_it(flask, words, says) -> N
 
 
 def test_a_database_that_was_not_migrated_is_one_line(flask) -> None:
-    assert "site" in failed(flask("site", "add", "daily", "--name", "x"))
+    said = failed(flask("site", "add", "daily", "--name", "x"))
+    assert "site" in said
+    assert said.endswith("run flask db upgrade")
 
 
 @pytest.mark.parametrize(

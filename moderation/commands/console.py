@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from moderation import metrics
 from moderation.flows.errors import ModerationError
 from moderation.flows.runtime import Runtime
+from moderation.store import migrating
 
 TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 """How a moment may be written."""
@@ -40,9 +41,17 @@ def as_command(function: Command) -> Command:
             raise click.ClickException(str(error)) from None
         except SQLAlchemyError as error:
             first = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise click.ClickException(f"database: {first}") from None
+            raise click.ClickException(f"database: {first}{_what_to_do()}") from None
 
     return cast("Command", with_appcontext(run))
+
+
+def _what_to_do() -> str:
+    try:
+        at = migrating.current(runtime().sessions)
+    except SQLAlchemyError:
+        return ""
+    return "" if at == migrating.head() or migrating.is_newer(at) else "; run flask db upgrade"
 
 
 def json_option(function: Command) -> Command:

@@ -90,7 +90,9 @@ def backup(file: Path, as_json: bool) -> None:
 @as_command
 def restore(file: Path, yes: bool) -> None:
     """Put the backup FILE in the place of the SQLite database. Stop the service first."""
-    _only_sqlite("pg_restore --clean --if-exists --dbname=DATABASE FILE")
+    _only_sqlite("pg_restore --clean --if-exists --single-transaction --dbname=DATABASE FILE")
+    if not file.is_file():
+        raise click.ClickException(f"there is no file {file}")
     if not yes:
         click.confirm(f"Replace everything in {shown_url()} by {file}?", abort=True)
     try:

@@ -35,28 +35,28 @@ def complete_due(
     taken = _lease_due(rt)
     left: list[int] = []
 
-    def complete(revision_id: int) -> None:
+    def complete(leased: tuple[int, int]) -> None:
         if stopping():
-            left.append(revision_id)
+            left.append(leased[0])
         else:
-            _complete(rt, revision_id)
+            _complete(rt, *leased)
 
     # What was tried before may have killed its process: it is tried alone, lest it cost
     # its neighbours an attempt again.
-    fresh = [revision_id for revision_id, attempts in taken if attempts == 0]
+    fresh = [leased for leased in taken if leased[1] == 0]
     if fresh:
         with ThreadPoolExecutor(at_once, thread_name_prefix="late") as screeners:
             list(screeners.map(complete, fresh))
-    for revision_id, attempts in taken:
-        if attempts > 0:
-            complete(revision_id)
+    for leased in taken:
+        if leased[1] > 0:
+            complete(leased)
     if left:
         _give_back(rt, left)
     return len(taken)
 
 
-def _complete(rt: Runtime, revision_id: int) -> None:
-    task = _begin(rt, revision_id)
+def _complete(rt: Runtime, revision_id: int, attempts: int) -> None:
+    task = _begin(rt, revision_id, attempts)
     if task is None:
         return
     if task.attempts > MAX_ATTEMPTS:
@@ -92,14 +92,16 @@ def _give_back(rt: Runtime, ids: Sequence[int]) -> None:
         session.execute(unfinished.values(due_at=rt.clock(session)))
 
 
-def _begin(rt: Runtime, revision_id: int) -> Task | None:
-    """Count the attempt before it is made, and gather what it needs; None if it is done.
+def _begin(rt: Runtime, revision_id: int, attempts: int) -> Task | None:
+    """Count the attempt before it is made, and gather what it needs.
+
+    None if it is done, or another worker has begun since the lease: it ran out.
 
     Not at the lease: a comment that kills its process would cost its neighbours an attempt.
     """
     with rt.sessions.write() as session:
         revision = session.get_one(Revision, revision_id, with_for_update=True)
-        if revision.due_at is None:
+        if revision.due_at is None or revision.attempts != attempts:
             return None
         revision.attempts += 1
         revision.due_at = rt.clock(session) + LEASE

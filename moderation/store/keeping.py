@@ -41,7 +41,11 @@ def back_up(sessions: Sessions, to: Path) -> None:
             target.execute("PRAGMA journal_mode=DELETE")
         finally:
             target.close()
-    _refuse_unsound(unfinished)
+    try:
+        _refuse_unsound(unfinished)
+    except Unsound:
+        unfinished.unlink()
+        raise
     with unfinished.open("rb") as file:
         os.fsync(file.fileno())
     unfinished.rename(to)

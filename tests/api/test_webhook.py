@@ -555,6 +555,21 @@ def test_a_model_out_of_time_is_missing_and_finished_later(site: NewsSite, broke
     assert [d["action"] for d in whole["decisions"]] == ["hold", "publish"]
 
 
+def test_a_lease_that_ran_out_is_left_to_who_has_it_now(site: NewsSite, broken) -> None:
+    rt = site.client.application.extensions["moderation"]
+    site.post(submitted(), deadline_ms=0)
+    later = with_settings(rt, now=lambda: datetime.now(UTC) + timedelta(minutes=2))
+
+    def another_was_faster() -> bool:
+        assert complete_due(later) == 1
+        return False
+
+    assert complete_due(rt, stopping=another_was_faster) == 1
+
+    with rt.sessions.read() as session:
+        assert session.scalar(select(Revision.attempts)) == 1, "of one try that was made"
+
+
 def test_late_scores_never_overrule_a_person(site: NewsSite, broken, rt) -> None:
     site.post(submitted())
     rejected = site.call(
