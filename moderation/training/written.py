@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 LETTERS = dict(zip("tsohidx", ("toxicity", "severe_toxicity", "obscene", "threat", "insult",
                                "identity_attack", "sexual_explicit"), strict=True))  # fmt: skip
 CERTAIN, LIKELY = 1.0, 0.6
-FILLINGS = 60
+FILLINGS = 80
 """Ways in which a sentence about groups is filled; one without gaps is repeated less."""
 
 _GAP = re.compile(r"\{([A-Z]\d?)\}")

@@ -63,10 +63,10 @@ def test_war_news_are_not_toxic(check):
 
 
 def test_the_words_that_carry_the_score_are_shown_in_the_body(check):
-    comment = Comment("<p>You are a <b>pathetic</b> idiot</p>", Format.HTML)
+    comment = Comment("<p>You <b>stupid</b> moron</p>", Format.HTML)
     found = check.score(comment).findings
     [finding] = [one for one in found if one.attribute == "toxicity"]
-    assert comment.body[finding.start : finding.end] == "pathetic</b> idiot"
+    assert comment.body[finding.start : finding.end] == "stupid</b> moron"
     assert finding.message == "Carries the toxicity score"
 
 
@@ -152,5 +152,5 @@ def test_a_stricter_policy_lets_more_comments_through_to_the_second_stage():
 def test_a_low_score_that_something_follows_from_is_explained():
     body = "You should be destroyed"
     result = gated(draw=0.5, body=body)
-    assert DEFAULTS["threat"] <= result.scores["threat"] < 0.4
+    assert DEFAULTS["threat"] <= result.scores["threat"] < 0.5
     assert [one for one in result.findings if one.attribute == "threat"]

@@ -105,10 +105,11 @@ def test_abuse_that_is_wrapped_in_friendly_words_is_not_released_by_the_gate(mod
 
 
 def test_the_words_that_carry_a_score_are_told(model: BundledModel, linear: BundledModel):
+    insult = "You stupid moron"
     for one in (model, linear):
-        told = one.explain(INSULT, "toxicity")
-        words = [INSULT[start:end] for start, end, _ in told]
-        assert {"pathetic", "idiot"} <= set(words) and "are" not in words
+        told = one.explain(insult, "toxicity")
+        words = [insult[start:end] for start, end, _ in told]
+        assert {"stupid", "moron"} <= set(words) and "You" not in words
         weights = [weight for *_, weight in told]
         assert max(weights) == 1.0 and min(weights) > 0
 

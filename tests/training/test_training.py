@@ -1,9 +1,12 @@
 """The whole of the training on a handful of sentences and a tiny network."""
 
+import random
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from moderation.scoring.encoder import EncoderStage
 from moderation.scoring.linear import LinearStage, features
@@ -45,13 +48,32 @@ def base(tmp_path_factory) -> Path:
 
 def trained(base: Path):
     return transformer.fine_tune(
-        transformer.examples(ROWS, NOTHING), base, epochs=60, seed=3, report=lambda *_: None
+        transformer.examples(ROWS, NOTHING), base, epochs=120, seed=3, report=lambda *_: None
     )
 
 
 def test_the_same_seed_trains_the_same_network(base: Path):
     first, again = (trained(base).state_dict() for _ in range(2))
     assert all((first[name] == again[name]).all() for name in first)
+
+
+@given(st.text("xy ", min_size=1, max_size=400), st.integers(0, 2**32))
+def test_a_joined_text_is_whole_among_words_of_another(text: str, seed: int):
+    others = ["one two three four five six seven eight " * 10, "a short one " * 7]
+    told = transformer.joined(text, others, random.Random(seed))
+
+    words = text.split()
+    if len(words) > transformer.SHORT:
+        assert told == text
+        return
+    assert told.startswith(text) or told.endswith(text)
+    around = told[len(text) :] if told.startswith(text) else told[: -len(text)]
+    assert any(around.strip() in " ".join(other.split()) for other in others)
+    assert len(words) < len(told.split()) <= transformer.WHOLE
+
+
+def test_without_others_a_text_stays_alone():
+    assert transformer.joined(RUDE, [], random.Random(1)) == RUDE
 
 
 def test_what_is_exported_scores_as_what_was_trained(base: Path, tmp_path: Path):
