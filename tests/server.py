@@ -31,6 +31,13 @@ def children(pid: int) -> set[int]:
     return set(map(int, found.stdout.split()))
 
 
+def hears(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has come as far as to handle a signal by itself."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    [caught] = (line.split()[1] for line in lines if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
 def figures(text: str) -> dict[str, float]:
     """What /metrics says: name and labels → value."""
     lines = (line for line in text.splitlines() if line and not line.startswith("#"))

@@ -14,7 +14,7 @@ import pytest
 
 from tests.chaos.load import prepared, settle
 from tests.receiver import Receiver, serve, until
-from tests.server import Server, children
+from tests.server import Server, children, hears
 
 KILLS = int(os.environ.get("KILLS", "8"))
 PER_KILL = 100 if KILLS >= 100 else 0
@@ -69,6 +69,7 @@ def test_what_was_accepted_survives_kill_9(kind: str, tmp_path: Path, request) -
 
     settle(environ.get("DATABASE_URL", f"sqlite:///{tmp_path / 'copydesk.db'}"), load, receiver)
     assert server.stop() == 0
+    until(lambda: hears(worker.pid, signal.SIGTERM), "the worker to have begun", 60)
     worker.terminate()
     assert worker.wait(30) == 0
     listening.shutdown()
