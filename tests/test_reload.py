@@ -13,7 +13,8 @@ from tests.receiver import until
 from tests.server import ROOT, Server, children
 
 LOADING_S = 8.0
-VERSIONS = {"old": 1, "a newer one": 2}
+OLD, NEW = "old", "a newer one"
+VERSIONS = {OLD: 1, NEW: 2}
 """Version → how many web processes its configuration asks for."""
 
 
@@ -100,23 +101,27 @@ class Readers:
         return {process for versions, process in self.answers if versions == version}
 
 
-def test_after_an_update_and_a_reload_each_process_is_of_one_version(root, tmp_path) -> None:
-    old, new = VERSIONS
-    install(root, old)
+def started(root: Path, tmp_path: Path) -> Server:
+    """The service, from code that is installed."""
     server = Server(tmp_path, root=root)
     server.flask("db", "upgrade")
     server.start()
-    assert server.process is not None
+    return server
+
+
+def test_after_an_update_and_a_reload_each_process_is_of_one_version(root, tmp_path) -> None:
+    install(root, OLD)
+    server = started(root, tmp_path)
     with Readers(server.url) as readers:
         until(lambda: len(readers.answers) > 20, "answers of the old version")
-        install(root, new)
+        install(root, NEW)
         os.kill(server.process.pid, signal.SIGHUP)  # as `systemctl reload` does
-        until(lambda: new in readers.answers[-1][0], "an answer with something new in it", 60)
+        until(lambda: NEW in readers.answers[-1][0], "an answer with something new in it", 60)
         before = len(readers.answers)
         until(lambda: len(readers.answers) > before + 100, "more answers")
-        assert {versions for versions, _ in readers.answers} == {old, new}
+        assert {versions for versions, _ in readers.answers} == {OLD, NEW}
         until(
-            lambda: len(readers.processes(new)) == VERSIONS[new],
+            lambda: len(readers.processes(NEW)) == VERSIONS[NEW],
             "as many processes as the new configuration says",
         )
     assert server.stop() == 0
@@ -124,20 +129,16 @@ def test_after_an_update_and_a_reload_each_process_is_of_one_version(root, tmp_p
 
 
 def test_until_the_new_processes_are_ready_the_old_go_on(root, tmp_path) -> None:
-    old, new = VERSIONS
-    install(root, old)
-    server = Server(tmp_path, root=root)
-    server.flask("db", "upgrade")
-    server.start()
-    assert server.process is not None
+    install(root, OLD)
+    server = started(root, tmp_path)
     with Readers(server.url) as readers:
         until(lambda: len(readers.answers) > 20, "answers of the old version")
-        install(root, new, loading_s=LOADING_S)
+        install(root, NEW, loading_s=LOADING_S)
         os.kill(server.process.pid, signal.SIGHUP)
-        until(lambda: new in readers.answers[-1][0], "an answer of the new version", 60)
+        until(lambda: NEW in readers.answers[-1][0], "an answer of the new version", 60)
         before = len(readers.answers)
         until(lambda: len(readers.answers) > before + 200, "more answers")
-        [old_process] = readers.processes(old)
+        [old_process] = readers.processes(OLD)
         until(lambda: not Path(f"/proc/{old_process}").exists(), "the old process to end", 40)
     assert server.stop() == 0
     assert readers.failed == []
@@ -145,16 +146,12 @@ def test_until_the_new_processes_are_ready_the_old_go_on(root, tmp_path) -> None
 
 
 def test_a_stop_in_the_middle_of_a_reload_is_heeded_by_the_old_at_once(root, tmp_path) -> None:
-    old, new = VERSIONS
-    install(root, old)
-    server = Server(tmp_path, root=root)
-    server.flask("db", "upgrade")
-    server.start()
-    assert server.process is not None
+    install(root, OLD)
+    server = started(root, tmp_path)
     [old_process] = children(server.process.pid)
-    install(root, new, loading_s=60)
+    install(root, NEW, loading_s=60)
     os.kill(server.process.pid, signal.SIGHUP)
-    everybody = 1 + VERSIONS[new]
+    everybody = 1 + VERSIONS[NEW]
     until(lambda: len(children(server.process.pid)) == everybody, "the new processes to begin")
     server.process.terminate()
     until(lambda: old_process not in children(server.process.pid), "the old process to end", 10)
@@ -162,21 +159,17 @@ def test_a_stop_in_the_middle_of_a_reload_is_heeded_by_the_old_at_once(root, tmp
 
 
 def test_a_new_process_that_is_killed_before_it_is_ready_is_replaced(root, tmp_path) -> None:
-    old, new = VERSIONS
-    install(root, old)
-    server = Server(tmp_path, root=root)
-    server.flask("db", "upgrade")
-    server.start()
-    assert server.process is not None
+    install(root, OLD)
+    server = started(root, tmp_path)
     old_ones = children(server.process.pid)
-    install(root, new, loading_s=4)
+    install(root, NEW, loading_s=4)
     with Readers(server.url) as readers:
         os.kill(server.process.pid, signal.SIGHUP)
-        everybody = 1 + VERSIONS[new]
+        everybody = 1 + VERSIONS[NEW]
         until(lambda: len(children(server.process.pid)) == everybody, "the new processes to begin")
         os.kill(min(children(server.process.pid) - old_ones), signal.SIGKILL)
         until(
-            lambda: len(readers.processes(new)) == VERSIONS[new],
+            lambda: len(readers.processes(NEW)) == VERSIONS[NEW],
             "as many new processes as there shall be",
             30,
         )
@@ -185,19 +178,15 @@ def test_a_new_process_that_is_killed_before_it_is_ready_is_replaced(root, tmp_p
 
 
 def test_a_master_of_a_version_that_did_not_hand_over_reloads(root, tmp_path) -> None:
-    old, new = VERSIONS
-    install(root, old)
+    install(root, OLD)
     conf = root / "moderation" / "gunicorn_conf.py"
     conf.write_text(conf.read_text() + BEFORE)
-    server = Server(tmp_path, root=root)
-    server.flask("db", "upgrade")
-    server.start()
-    assert server.process is not None
+    server = started(root, tmp_path)
     with Readers(server.url) as readers:
         until(lambda: len(readers.answers) > 20, "answers of the old version")
-        install(root, new)
+        install(root, NEW)
         os.kill(server.process.pid, signal.SIGHUP)
-        until(lambda: len(readers.processes(new)) == VERSIONS[new], "all the new processes", 60)
+        until(lambda: len(readers.processes(NEW)) == VERSIONS[NEW], "all the new processes", 60)
     assert server.stop() == 0
     assert readers.failed == []
 
