@@ -56,7 +56,7 @@ train: $(STAMP)/train-$(HASH) ## train the bundled model on the sets in DATA, ab
 bench: $(STAMP)/bench-$(HASH) ## measure speed against other ways and other services, under 10 minutes; ARGS="engines services steps growth"
 	@$(BIN)/python -m benchmarks --data $(DATA) --out build $(ARGS)
 
-chaos: $(STAMP)/test-$(HASH) ## kill, stop and fill what it stands on, under load, then show that memory stays flat: about 75 minutes; KILLS=20 COMMENTS=10000 for a short one
+chaos: $(STAMP)/test-$(HASH) ## kill, stop and fill what it stands on, under load, then show that memory stays flat: about 50 minutes; KILLS=20 COMMENTS=10000 for a short one
 	KILLS=$${KILLS:-200} STOPS=$${STOPS:-10} DOWN_S=$${DOWN_S:-60} OVERLOAD_S=$${OVERLOAD_S:-60} $(BIN)/python -m pytest -s tests/chaos tests/test_sender.py tests/test_reload.py \
 		tests/flows/test_contention.py tests/flows/test_delivery.py tests/flows/test_endpoints.py $(ARGS)
 	$(BIN)/python -m benchmarks.fleet --data $(DATA) --out build --comments $${COMMENTS:-200000}
