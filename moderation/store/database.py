@@ -6,7 +6,6 @@ synchronous=FULL, because a 2xx is a promise that survives a power cut.
 """
 
 import logging
-import math
 import os
 import sqlite3
 import time
@@ -156,22 +155,30 @@ def _bind(database: Database) -> Engine | Connection:
 def clock(database: Database) -> datetime:
     """Give the database's time: the one that all nodes share, however wrong their own is.
 
-    It is asked for once a second, and counted on in between.
+    It is asked for once a second, and counted on in between. An answer that was longer on its
+    way than the one before does not turn it back: what was due a moment ago stays due.
     """
     engine = _bind(database)
     if engine.dialect.name == "sqlite":  # on this machine, so it has this machine's time
         return datetime.now(UTC)
-    asked_at, told = _ASKED.get(engine.engine, (-math.inf, datetime.min))
-    since = time.monotonic() - asked_at
-    if since > CLOCK_GOOD_FOR_S:
-        now: datetime = database.scalar(_POSTGRESQL_TIME)
-        told = now.astimezone(UTC)
-        _ASKED[engine.engine] = time.monotonic(), told
-        return told
-    return told + timedelta(seconds=since)
+    before = _ASKED.get(engine.engine)
+    if before and time.monotonic() - before[0] <= CLOCK_GOOD_FOR_S:
+        return _counted_on(*before)
+    now: datetime = database.scalar(_POSTGRESQL_TIME)
+    told = now.astimezone(UTC)
+    if before and timedelta() < _counted_on(*before) - told < CLOCK_TURNS_BACK:
+        told = _counted_on(*before)
+    _ASKED[engine.engine] = time.monotonic(), told
+    return told
+
+
+def _counted_on(asked_at: float, told: datetime) -> datetime:
+    return told + timedelta(seconds=time.monotonic() - asked_at)
 
 
 CLOCK_GOOD_FOR_S = 1.0
+CLOCK_TURNS_BACK = timedelta(seconds=0.1)
+"""By so much and more; less is the way's doing."""
 _ASKED: WeakKeyDictionary[Engine, tuple[float, datetime]] = WeakKeyDictionary()
 _POSTGRESQL_TIME = text("SELECT clock_timestamp()")
 

@@ -2,8 +2,10 @@
 
 import logging
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -12,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from moderation.flows import delivery, delivery_log, jobs, review, sites
 from moderation.flows.flight import Flight
-from moderation.store import ledger
+from moderation.store import database, ledger
 from moderation.store.database import MAX_TRIES, tried_again
 from moderation.store.tables import Comment, Delivery, Revision
 from moderation.worker import STEPS
@@ -202,3 +204,18 @@ def test_a_decision_that_comes_as_a_comment_is_to_go_is_told(site, rt, moderator
     with rt.sessions.read() as session:
         owed = select(func.count()).where(Delivery.next_attempt_at.is_not(None))
         assert session.scalar(owed) == 1
+
+
+@ON_POSTGRESQL
+def test_the_time_that_all_share_does_not_go_back(rt, monkeypatch) -> None:
+    with rt.sessions.read() as session:
+        engine = session.get_bind().engine
+        before = database.clock(session)
+        asked_at = time.monotonic() - 2
+        # As if the answer then had been quicker than this one by 50 ms; and then, by an hour.
+        told = before - timedelta(seconds=2) + timedelta(milliseconds=50)
+        monkeypatch.setitem(database._ASKED, engine, (asked_at, told))
+        assert database.clock(session) >= told + timedelta(seconds=2)
+        ahead = before + timedelta(hours=1)
+        monkeypatch.setitem(database._ASKED, engine, (asked_at, ahead))
+        assert database.clock(session) < ahead
