@@ -23,7 +23,6 @@ from moderation.store.tables import Base
 
 MIGRATION_LOCK = 726_331_409
 """PostgreSQL advisory lock: several starting processes migrate one after the other."""
-LOCK_TIMEOUT_MS = 10_000
 
 
 def run() -> None:
@@ -63,18 +62,15 @@ def _wait_as_is_fit(_connection, cursor, statement, *_rest) -> None:
     An index that is built beside writers waits for whatever began before it, a backup say.
     """
     beside_writers = "CONCURRENTLY" in statement.upper()
-    cursor.execute(f"SET lock_timeout = {0 if beside_writers else LOCK_TIMEOUT_MS}")
+    cursor.execute("SET lock_timeout = 0" if beside_writers else "RESET lock_timeout")
 
 
 def _build_anew(connection: Connection) -> None:
     connection.execute(text("SET statement_timeout = 0"))
     for name in invalid_indexes(connection):
-        if name.rstrip("0123456789").endswith(
-            ("_ccnew", "_ccold")
-        ):  # of a REINDEX that was cut off
-            connection.execute(text(f"DROP INDEX CONCURRENTLY {name}"))
-        else:
-            connection.execute(text(f"REINDEX INDEX CONCURRENTLY {name}"))
+        left_over = name.rstrip("0123456789").endswith(("_ccnew", "_ccold"))  # by a REINDEX
+        doing = "DROP" if left_over else "REINDEX"
+        connection.execute(text(f"{doing} INDEX CONCURRENTLY {name}"))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from moderation import metrics
 from moderation.edge import everyone, runtime
 from moderation.flows.runtime import Runtime
-from moderation.store.migrating import current, head, is_newer
+from moderation.store.migrating import current, head, is_behind
 from moderation.store.tables import Comment, Delivery, Endpoint, Job, Revision
 
 bp = Blueprint("health", __name__)
@@ -96,9 +96,9 @@ def _database_missing(rt: Runtime) -> str | None:
         at = current(rt.sessions)
     except SQLAlchemyError as error:
         return f"database: {type(error).__name__}"
-    if at == head() or is_newer(at):
-        return None
-    return f"database: at revision {at}, not {head()}; run flask db upgrade"
+    if is_behind(at):
+        return f"database: at revision {at}, not {head()}; run flask db upgrade"
+    return None
 
 
 def _models_missing(rt: Runtime) -> list[str]:

@@ -35,9 +35,7 @@ def as_command(function: Command) -> Command:
         atexit.register(metrics.forget)
         try:
             return function(*args, **kwargs)
-        except ModerationError as error:
-            raise click.ClickException(str(error)) from None
-        except (CommandError, OSError) as error:
+        except (ModerationError, CommandError, OSError) as error:
             raise click.ClickException(str(error)) from None
         except SQLAlchemyError as error:
             first = str(getattr(error, "orig", None) or error).splitlines()[0]
@@ -51,7 +49,7 @@ def _what_to_do() -> str:
         at = migrating.current(runtime().sessions)
     except SQLAlchemyError:
         return ""
-    return "" if at == migrating.head() or migrating.is_newer(at) else "; run flask db upgrade"
+    return "; run flask db upgrade" if migrating.is_behind(at) else ""
 
 
 def json_option(function: Command) -> Command:

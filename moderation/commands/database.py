@@ -79,7 +79,7 @@ def backup(file: Path, as_json: bool) -> None:
     _only_sqlite("pg_dump --format=custom --file=FILE DATABASE")
     try:
         keeping.back_up(runtime().sessions, file)
-    except (OSError, keeping.Unsound) as error:
+    except keeping.Unsound as error:
         raise click.ClickException(str(error)) from None
     show({"file": str(file), "bytes": file.stat().st_size}, as_json)
 

@@ -91,7 +91,7 @@ def open_database(url: str) -> Sessions:
     )
     sqlite = engine.dialect.name == "sqlite"
     if sqlite:
-        make_private(Path(engine.url.database or ""))
+        event.listen(engine, "do_connect", _begin_private)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     reader = engine.execution_options(copydesk_reads=True)
@@ -211,6 +211,10 @@ def _pool(url: str) -> dict[str, Any]:
             "options": "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC",
         },
     }
+
+
+def _begin_private(_dialect: Any, _record: Any, args: list[Any], _named: Any) -> None:
+    make_private(Path(args[0]))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -47,6 +47,11 @@ def is_newer(revision: str | None) -> bool:
     return revision is not None and revision not in _known()
 
 
+def is_behind(revision: str | None) -> bool:
+    """Whether a database has to be migrated before this code can use it."""
+    return revision != head() and not is_newer(revision)
+
+
 @cache
 def _known() -> frozenset[str]:
     scripts = ScriptDirectory.from_config(_config(""))

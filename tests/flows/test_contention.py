@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from moderation.flows import delivery, delivery_log, jobs, review, sites
 from moderation.flows.flight import Flight
 from moderation.store import database, ledger
-from moderation.store.database import MAX_TRIES, tried_again
+from moderation.store.database import tried_again
 from moderation.store.tables import Comment, Delivery, Revision
 from moderation.worker import STEPS
 from tests.builders import submitted
@@ -56,30 +56,22 @@ def test_a_comment_that_ends_a_deadlock_is_tried_again(site, rt, caplog) -> None
     assert len(site.comment("c-1")["decisions"]) == 1
 
 
-def test_what_crosses_others_again_and_again_is_given_up() -> None:
+@pytest.mark.parametrize(
+    ("error", "times"), [(psycopg.errors.DeadlockDetected(), 3), (psycopg.errors.DiskFull(), 1)]
+)
+def test_what_crosses_others_is_given_up_in_the_end_and_what_fails_otherwise_at_once(
+    error, times
+) -> None:
     tries = []
 
     @tried_again
     def write() -> None:
         tries.append(1)
-        raise OperationalError("UPDATE", {}, psycopg.errors.DeadlockDetected())
+        raise OperationalError("UPDATE", {}, error)
 
     with pytest.raises(OperationalError):
         write()
-    assert len(tries) == MAX_TRIES == 3
-
-
-def test_what_fails_otherwise_is_not_tried_again() -> None:
-    tries = []
-
-    @tried_again
-    def write() -> None:
-        tries.append(1)
-        raise OperationalError("UPDATE", {}, psycopg.errors.DiskFull())
-
-    with pytest.raises(OperationalError):
-        write()
-    assert len(tries) == 1
+    assert len(tries) == times
 
 
 def test_without_a_free_connection_a_comment_is_503_within_the_wait(site, rt, monkeypatch) -> None:

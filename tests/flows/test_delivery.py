@@ -165,6 +165,15 @@ def test_the_schedule_grows_for_three_days_and_then_gives_up(rt) -> None:
     assert retry_wait(len(SCHEDULE) + 1, None, now) is None
 
 
+def replay_what_failed(rt, receiver: Receiver, senders) -> None:
+    """Send it again, now that the site is back: it arrives."""
+    receiver.answer = lambda count: (200, {})
+    assert delivery_log.replay(rt, site="daily", failed=True) == 1
+    deliver_due(rt, senders)
+
+    assert [row.status for row in rows(rt)] == ["delivered"]
+
+
 def test_after_the_last_try_it_is_dead_and_can_be_replayed(site, rt, receiver, senders) -> None:
     receiver.answer = lambda count: (500, {})
     site.post(submitted())
@@ -173,11 +182,7 @@ def test_after_the_last_try_it_is_dead_and_can_be_replayed(site, rt, receiver, s
         deliver_due(rt, senders)
     assert [row.status for row in rows(rt)] == ["dead"]
 
-    receiver.answer = lambda count: (200, {})
-    assert delivery_log.replay(rt, site="daily", failed=True) == 1
-    deliver_due(rt, senders)
-
-    assert [row.status for row in rows(rt)] == ["delivered"]
+    replay_what_failed(rt, receiver, senders)
     assert len(set(receiver.ids)) == 1
 
 
@@ -189,11 +194,7 @@ def test_what_was_tried_in_vain_can_be_replayed_before_its_time(
     deliver_due(rt, senders)
     assert [row.status for row in rows(rt)] == ["pending"]
 
-    receiver.answer = lambda count: (200, {})
-    assert delivery_log.replay(rt, site="daily", failed=True) == 1
-    deliver_due(rt, senders)
-
-    assert [row.status for row in rows(rt)] == ["delivered"]
+    replay_what_failed(rt, receiver, senders)
 
 
 def test_what_a_disabled_endpoint_is_owed_is_not_replayed_and_why_is_said(
