@@ -8,7 +8,6 @@ is a projection that `fold` rebuilds.
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, Executable, bindparam, insert, select, update
@@ -121,7 +120,7 @@ def admit(session: Session, site_id: int, given: Submission, now: datetime) -> A
     """Find the comment of a submission, or make it, pending and at its first revision."""
     place = place_of(session, site_id, given, now)
     pending = _first(site_id, given, place, now) | {"status": Status.PENDING.value}
-    made = session.scalar(_insert_comment(dialect_of(session)), pending)
+    made = session.scalar(insert_missing(dialect_of(session), Comment), pending)
     if made is not None:
         return Admitted(made, place.author_id, None)
     comment = find_comment(session, site_id, given.id)
@@ -364,8 +363,3 @@ def _owe_events(database: Database, site_id: int, decision: DecisionRow) -> None
     ]
     if owed:
         database.execute(_NEW_DELIVERY, owed)
-
-
-@cache
-def _insert_comment(dialect: str) -> Any:
-    return insert_missing(dialect, Comment).returning(_COMMENT.c.id)

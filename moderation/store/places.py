@@ -67,8 +67,10 @@ def _kept(
     by_key = _by_key(table, locked=table is Author)
     row = database.execute(by_key, key).one_or_none()
     if row is None:
-        database.execute(insert_missing(dialect_of(database), table), key | values | first)
-        row = database.execute(by_key, key).one()
+        made = database.scalar(insert_missing(dialect_of(database), table), key | values | first)
+        if made is not None:
+            return cast(int, made)
+        row = database.execute(by_key, key).one()  # another was faster
     known = row._mapping
     changed = {
         name: value for name, value in values.items() if value is not None and value != known[name]
@@ -89,5 +91,7 @@ def _by_key(table: type[Base], *, locked: bool) -> Any:
 
 @cache
 def insert_missing(dialect: str, table: type[Base]) -> Any:
+    """Give the statement that makes a row, and gives its number, unless there is one like it."""
     kind = postgresql if dialect == "postgresql" else sqlite
-    return kind.insert(table_of(table)).on_conflict_do_nothing()
+    own = table_of(table)
+    return kind.insert(own).on_conflict_do_nothing().returning(own.c.id)
