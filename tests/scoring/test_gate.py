@@ -30,6 +30,25 @@ def test_of_what_the_whole_model_holds_the_stated_share_goes_through(gate: Gate,
     assert WEIGHTS[held][kept].sum() >= AGREEMENT * WEIGHTS[held].sum()
 
 
+def test_of_comments_to_come_the_stated_share_goes_through_on_average():
+    """Few of the rows that a gate is fitted on are held: two hundred, say."""
+    random = np.random.default_rng(11)
+    asked = {"threat": 0.5}
+
+    def drawn(rows: int) -> tuple[np.ndarray, np.ndarray]:
+        whole = random.normal(-2.5, 1.5, (rows, len(ATTRIBUTES)))
+        return 0.8 * whole + random.normal(-0.4, 0.9, whole.shape), whole
+
+    lost = []
+    for _ in range(40):
+        first, whole = drawn(3000)
+        gate = Gate(first, whole, np.ones(len(first)))
+        unseen, truth = drawn(6000)
+        held = reached(truth, asked)
+        lost.append(np.mean([gate.releases(row, asked) for row in unseen[held]]))
+    assert 0.002 < np.mean(lost) <= 1 - AGREEMENT
+
+
 @settings(deadline=None)
 @given(thresholds)
 def test_what_the_first_stage_would_hold_is_never_released(gate: Gate, asked):
