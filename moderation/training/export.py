@@ -1,10 +1,12 @@
-"""From a trained scorer to the files that are shipped: ONNX in int8, the head, the tokenizer."""
+"""From a trained scorer to the files that are shipped (ONNX in int8, head, tokenizer), and back."""
 
 import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
+from onnx.numpy_helper import to_array
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
@@ -66,3 +68,43 @@ def export(scorer: Scorer, base: Path, work: Path, out: Path) -> None:
         offsets=head.bias.detach().numpy(),
     )
     shutil.copy(base / "tokenizer.json", out / "tokenizer.json")
+
+
+def averaged(scorer: Scorer, folder: Path) -> None:
+    """Make a scorer the mean of itself and of an earlier version, as that was shipped.
+
+    Networks that were tuned from the same base lie in one valley, and their mean often finds
+    what either finds (Wortsman et al. 2022, "Model soups"). The words' embeddings are never
+    tuned, so they stay. Raises ValueError for a network of another shape.
+    """
+    kept = "base.embeddings.word_embeddings.weight"
+    own = {name: value for name, value in scorer.state_dict().items() if name != kept}
+    earlier = _shipped(folder)
+    for name, value in own.items():
+        if name not in earlier or earlier[name].shape != tuple(value.shape):
+            raise ValueError(f"{folder} has no {name} of shape {tuple(value.shape)}")
+        value.copy_((value + torch.from_numpy(earlier[name])) / 2)
+
+
+def _shipped(folder: Path) -> dict[str, np.ndarray]:
+    """Read what `export` wrote: name in the scorer's state → weights, but for their rounding."""
+    graph = onnx.load(folder / "encoder.onnx").graph
+    kept = {one.name: to_array(one) for one in graph.initializer}
+    with np.load(folder / "head.npz") as head:
+        found = {"head.weight": head["weights"].T.copy(), "head.bias": head["offsets"]}
+    for name, array in kept.items():
+        if name.startswith("base.") and array.dtype == np.float32:
+            found[name] = array
+        if name.startswith("base.") and name.endswith("_quantized"):
+            found[name.removesuffix("_quantized")] = _exact(kept, name)
+    for node in graph.node:  # a product's weights are called after it
+        if node.op_type == "MatMulInteger" and node.input[1] in kept:
+            name = node.name.removesuffix("_quant").removesuffix("/MatMul").strip("/")
+            found[name.replace("/", ".") + ".weight"] = _exact(kept, node.input[1]).T.copy()
+    return found
+
+
+def _exact(kept: dict[str, np.ndarray], name: str) -> np.ndarray:
+    of = name.removesuffix("_quantized")
+    steps = kept[name].astype(np.float32) - kept[f"{of}_zero_point"]
+    return np.asarray(steps * kept[f"{of}_scale"], np.float32)

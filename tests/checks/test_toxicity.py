@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from moderation.checks.toxicity import RETRY_AFTER_S, ToxicityCheck
+from moderation.checks.toxicity import EXPLAINED_FROM, RETRY_AFTER_S, ToxicityCheck
 from moderation.core.comment import Comment, Format
 from moderation.core.policy import DEFAULT
 from moderation.scoring.bundled import BundledModel
@@ -150,7 +150,6 @@ def test_a_stricter_policy_lets_more_comments_through_to_the_second_stage():
 
 
 def test_a_low_score_that_something_follows_from_is_explained():
-    body = "You should be destroyed"
-    result = gated(draw=0.5, body=body)
-    assert DEFAULTS["threat"] <= result.scores["threat"] < 0.5
-    assert [one for one in result.findings if one.attribute == "threat"]
+    result = gated(draw=0.5, body="Christians are hypocrites")
+    assert DEFAULTS["identity_attack"] <= result.scores["identity_attack"] < EXPLAINED_FROM
+    assert [one for one in result.findings if one.attribute == "identity_attack"]

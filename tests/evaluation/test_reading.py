@@ -16,12 +16,14 @@ from moderation.evaluation.reading import (
     sampled,
 )
 from moderation.evaluation.sets import (
+    HALVED,
     HELD_OUT,
     SETS,
     TOXIC,
     Kind,
     LabelledSet,
     is_about_politics,
+    is_held_out,
     normalised,
 )
 
@@ -164,6 +166,23 @@ def test_texts_that_differ_in_case_and_marks_are_one_when_normalised():
 def test_politics_is_told_by_whole_words():
     assert is_about_politics("The SENATE's bill")
     assert not is_about_politics("A voteless trumpet")
+
+
+def test_of_a_halved_set_only_what_was_kept_from_the_model_is_measured(tmp_path):
+    texts = [f"comment number {at}" for at in range(400)]
+    lines = [f"{one},{at % 2},0.{at:03}" for at, one in enumerate(texts)]
+    (tmp_path / "cat_gn.csv").write_text("\n".join(["text,toxic,perspective", *lines]))
+    [halved] = [one for one in SETS if one.stem in HALVED]
+
+    rows = read_set(tmp_path / "cat_gn.csv", halved)
+
+    kept = [at for at, one in enumerate(texts) if is_held_out("cat_gn", one)]
+    assert 150 < len(kept) < 250
+    assert rows.texts == [texts[at] for at in kept]
+    assert rows.labels["toxicity"].tolist() == [at % 2 for at in kept]
+    assert rows.recorded["Perspective (recorded)"].tolist() == [at / 1000 for at in kept]
+    assert rows.all_rows == rows.weights.sum() == len(kept)
+    assert is_held_out("cat_gn", "Comment, number 7!") == is_held_out("cat_gn", texts[7])
 
 
 def test_no_held_out_set_is_one_that_was_trained_on():

@@ -3,7 +3,7 @@
 import pytest
 
 from moderation import text
-from moderation.evaluation.sets import HELD_OUT, normalised
+from moderation.evaluation.sets import HALVED, HELD_OUT, is_held_out, normalised
 from moderation.scoring.model import ATTRIBUTES
 from moderation.training.corpus import SOURCES, corpus, gathered, held_out, is_for_calibration
 from moderation.training.row import Row
@@ -24,8 +24,8 @@ def shown(texts) -> set[str]:
     return {normalised(text.plain(text.read(one)).text) for one in texts}
 
 
-def test_no_set_is_both_learnt_from_and_held_out():
-    assert not set(SOURCES) & set(HELD_OUT)
+def test_no_set_is_both_learnt_from_and_held_out_but_by_halves():
+    assert set(SOURCES) & set(HELD_OUT) == HALVED
     assert {row.source for row in written(1)} == {"written"}
 
 
@@ -33,6 +33,17 @@ def test_no_comment_that_is_learnt_from_is_in_a_held_out_set(rows: list[Row]):
     kept = set(held_out(DATA))
     assert len(kept) > 50_000
     assert not kept & {normalised(row.text) for row in rows}
+
+
+def test_of_a_halved_set_the_half_that_is_not_measured_is_learnt_from(tmp_path):
+    texts = [f"comment number {at}" for at in range(400)]
+    write(tmp_path / "cat_gn.csv", "text,toxic,perspective", *[(one, 1, 0.5) for one in texts])
+
+    rows = list(corpus(tmp_path))
+
+    assert [row.text for row in rows] == [one for one in texts if not is_held_out("cat_gn", one)]
+    assert not {one.text for one in rows} & set(held_out(tmp_path))
+    assert {row.targets[0] for row in rows} == {0.75}
 
 
 def test_none_of_our_own_sentences_that_are_kept_is_in_a_held_out_set():
@@ -51,7 +62,7 @@ def test_a_comment_is_learnt_from_or_calibrated_on_never_both(rows: list[Row]):
 
 
 def test_a_copy_of_a_held_out_comment_is_left_out_however_it_is_typed(tmp_path):
-    write(tmp_path / "cat_gn.csv", "text,toxic", ("You, Sir, are  an IDIOT!", 1))
+    write(tmp_path / "surge_dev.csv", "text,toxic", ("You, Sir, are  an IDIOT!", 1))
     write(
         tmp_path / "paradetox.csv",
         "text,toxic",

@@ -150,3 +150,44 @@ def test_no_stage_counts_against_what_it_is_for():
         for weight in one[stage].values()
     )
     assert found["toxicity"]["encoder"]["toxicity"] > found["toxicity"]["linear"]["toxicity"]
+
+
+def untrained(base: Path, seed: int):
+    """A scorer no two weights of which are the same."""
+    import torch
+
+    torch.manual_seed(seed)
+    scorer = transformer._fresh(base)
+    with torch.no_grad():
+        for value in scorer.parameters():
+            value.add_(torch.randn_like(value) / 20)
+    return scorer
+
+
+def test_an_average_with_what_was_shipped_lies_between_the_two(base: Path, tmp_path: Path):
+    from moderation.training.export import averaged, export
+
+    first, second = untrained(base, 1), untrained(base, 2)
+    was = {name: value.clone() for name, value in first.state_dict().items()}
+    export(first, base, tmp_path, tmp_path)
+    alone = {name: value.clone() for name, value in second.state_dict().items()}
+
+    averaged(second, tmp_path)
+
+    for name, value in second.state_dict().items():
+        if name == "base.embeddings.word_embeddings.weight":
+            assert (value == alone[name]).all()
+            continue
+        between = (alone[name] + was[name]) / 2
+        assert (value - between).abs().max() <= 0.02 * was[name].abs().max(), name
+        assert (alone[name] - was[name]).abs().max() > 0.05, name
+
+
+def test_a_network_of_another_shape_is_not_averaged_with(base: Path, tmp_path: Path):
+    from moderation.training.export import averaged, export
+
+    small, large = untrained(base, 1), untrained(base, 2)
+    export(small, base, tmp_path, tmp_path)
+    large.head = type(large.head)(64, 9)
+    with pytest.raises(ValueError, match="head.weight"):
+        averaged(large, tmp_path)
