@@ -4,6 +4,7 @@ Interleaved, so that a busy minute of the machine slows all of them: a round is 
 comments, scored by each in turn.
 """
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -14,11 +15,11 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from benchmarks.shapes import make_checkpoint
-from moderation.scoring.detoxify import DetoxifyModel
-from moderation.scoring.engine.model import PACK_TOKENS, EngineModel
+from moderation.scoring.detoxify import DetoxifyModel, checked_digest
+from moderation.scoring.engine.model import PACK_TOKENS, EngineModel, cores
 from moderation.scoring.engine.network import PackedNetwork
 from moderation.scoring.engine.packing import chosen
-from moderation.scoring.engine.prepared import folder_of, prepare
+from moderation.scoring.engine.prepared import Prepared, folder_of, prepare
 
 NAIVE = "Detoxify.predict, one by one"
 PADDED = "torch, sorted batches of 8, padded"
@@ -26,6 +27,8 @@ RAW = "network, packs ready"
 ENGINE = "engine, 8 callers"
 BATCH = 8
 CALLERS = 8
+PORTION = 16
+"""Comments that a lane makes packs of at a time, as many as wait for one under load."""
 
 Texts = Sequence[str]
 
@@ -39,9 +42,7 @@ def measure(shape: str, folder: Path, texts: Texts, rounds: int) -> dict[str, An
     exact = DetoxifyModel(checkpoint, shape)
     kept = folder_of(exact.digest, folder)
     prepared = prepare(checkpoint, shape, kept)
-    tokenizer = Tokenizer.from_file(str(kept / "tokenizer.json"))
-    tokenizer.enable_truncation(512)
-    network = PackedNetwork(kept / "network.onnx", prepared.first_position)
+    network, tokenizer = _bare(kept, prepared)
     engine = EngineModel(
         shape, prepared, Tokenizer.from_str(tokenizer.to_str()), network, 1, PACK_TOKENS
     )
@@ -66,6 +67,39 @@ def measure(shape: str, folder: Path, texts: Texts, rounds: int) -> dict[str, An
         "engine_share_of_raw": ratios[ENGINE] / ratios[RAW],
         "pack_ms": _pack_ms(network, tokenizer, texts),
     }
+
+
+def bare_network(checkpoint: Path, shape: str, folder: Path) -> tuple[PackedNetwork, Tokenizer]:
+    """Give the network that the engine runs, without the engine, and its tokenizer."""
+    kept = folder_of(checked_digest(checkpoint), folder)
+    return _bare(kept, prepare(checkpoint, shape, kept))
+
+
+def on_all_cores(
+    network: PackedNetwork, tokenizer: Tokenizer, texts: Texts, seconds: float
+) -> float:
+    """Give the comments a second that a network alone scores, a thread on each core."""
+    ends = time.perf_counter() + seconds
+
+    def lane(number: int) -> int:
+        scored, places = 0, itertools.count(number, cores())
+        while time.perf_counter() < ends:
+            start = next(places) * PORTION % len(texts)
+            some = texts[start : start + PORTION]
+            _raw(network, tokenizer, some)
+            scored += len(some)
+        return scored
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(cores()) as pool:
+        scored = sum(pool.map(lane, range(cores())))
+    return scored / (time.perf_counter() - began)
+
+
+def _bare(kept: Path, prepared: Prepared) -> tuple[PackedNetwork, Tokenizer]:
+    tokenizer = Tokenizer.from_file(str(kept / "tokenizer.json"))
+    tokenizer.enable_truncation(512)
+    return PackedNetwork(kept / "network.onnx", prepared.first_position), tokenizer
 
 
 def _interleaved(

@@ -75,6 +75,11 @@ def _services(found: Found) -> list[Table]:
             ),
             str(sum(at["failed"] for at in opened)),
         )
+    share = found[services.WITH_DETOXIFY]["share_of_network_alone"]
+    capacity.caption = (
+        f"{services.WITH_DETOXIFY}: {share:.0%} of what its network scores alone on all cores, "
+        "with nothing else to do and nobody asking"
+    )
     return [capacity, latency]
 
 

@@ -12,10 +12,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
+
+from benchmarks.engines import bare_network, on_all_cores
 from benchmarks.load import Request, closed_loop, open_loop
 from benchmarks.peers import Peer, Running, copydesk, litserve, naive, running
 from benchmarks.shapes import make_checkpoint
 from moderation.scoring.engine.model import cores
+from moderation.scoring.engine.network import PackedNetwork
 
 CLIENTS = 32
 ROUNDS = 3
@@ -31,7 +35,10 @@ WITH_DETOXIFY = "Copydesk + Detoxify"
 
 
 def measure(folder: Path, texts: Sequence[str]) -> dict[str, Any]:
-    """Give, for each service, capacity, latencies, memory and time to readiness."""
+    """Give, for each service, capacity, latencies, memory and time to readiness.
+
+    Also what the network of the one with Detoxify scores alone, on all cores: its ceiling.
+    """
     checkpoint = make_checkpoint("original", folder / "original")
     own = {name: folder / name.replace(" ", "_") for name in (DEFAULT, WHOLE, WITH_DETOXIFY)}
     peers = [
@@ -48,7 +55,8 @@ def measure(folder: Path, texts: Sequence[str]) -> dict[str, Any]:
             peer.name: {"ready_s": at.ready_s, "idle_ms": _idle(peer, at, numbers)}
             for peer, at in services
         }
-        rates = _capacities(services, texts, numbers)
+        bare = bare_network(checkpoint, "original", own[WITH_DETOXIFY] / "models")
+        rates, alone = _capacities(services, texts, numbers, bare)
         for peer, at in services:
             of_peer = found[peer.name]
             of_peer["per_second"] = statistics.median(rates[peer.name])
@@ -61,19 +69,27 @@ def measure(folder: Path, texts: Sequence[str]) -> dict[str, Any]:
     least = found[peers[3].name]["per_second"]
     for of_peer in found.values():
         of_peer["times_naive"] = of_peer["per_second"] / least
+    with_detoxify = found[WITH_DETOXIFY]
+    with_detoxify["share_of_network_alone"] = with_detoxify["per_second"] / statistics.median(alone)
     return found
 
 
 def _capacities(
-    services: Sequence[tuple[Peer, Running]], texts: Sequence[str], numbers: Iterator[int]
-) -> dict[str, list[float]]:
+    services: Sequence[tuple[Peer, Running]],
+    texts: Sequence[str],
+    numbers: Iterator[int],
+    bare: tuple[PackedNetwork, Tokenizer],
+) -> tuple[dict[str, list[float]], list[float]]:
+    """Give the rates of each round: of the services, and of the network alone."""
     rates: dict[str, list[float]] = {peer.name: [] for peer, _ in services}
+    alone = []
     for _ in range(ROUNDS):
+        alone.append(on_all_cores(*bare, texts, CLOSED_S))
         for peer, at in services:
             requests = _requests(peer, at, texts, numbers)
             outcome = closed_loop(at.port, requests, peer.decided, CLIENTS, CLOSED_S)
             rates[peer.name].append(outcome.per_second)
-    return rates
+    return rates, alone
 
 
 def _under(
