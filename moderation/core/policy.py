@@ -109,7 +109,7 @@ DEFAULT = Policy(
         "obscene": Threshold(hold=0.9),
         "threat": Threshold(hold=0.5),
         "insult": Threshold(hold=0.85),
-        "identity_attack": Threshold(hold=0.23),
+        "identity_attack": Threshold(hold=0.25),
         "sexual_explicit": Threshold(hold=0.7),
         "profanity": Threshold(hold=0.95),
     }

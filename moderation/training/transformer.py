@@ -11,7 +11,8 @@ intercept the model learns that news sounds toxic.
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ LONGEST = 96
 """Tokens of a comment that are learnt from; later ones are read, not learnt from."""
 BATCH = 64
 RATE, HEAD_RATE = 1.5e-4, 1e-3
+TUTOR_RATE, TUTOR_FROZEN = 5e-5, 4
+"""What a base four times as large is tuned with, and how many of its layers are left alone."""
+TUTOR_SHARE = 0.5
+"""How much of a target is what the tutor says, and not the label."""
 WARM_UP = 0.06
 OTHER_HEADS = 0.5
 """Weight of an attribute's loss beside that of toxicity."""
@@ -37,6 +42,15 @@ GRADED = ("jigsaw_train", "jigsaw_workers4", "paradetox")
 """Sources in which a swear word alone makes a comment toxic."""
 MISSPELT = 0.12
 """Share of the rows in which a letter or a space is dropped or swapped."""
+
+SMILED_AT = 0.05
+"""Share of the rows that get an emoji, by its name: people laugh at what they insult."""
+EMOJI = (
+    "angry face", "clapping hands", "face with rolling eyes", "face with tears of joy",
+    "fire", "grinning face", "loudly crying face", "red heart", "rolling on the floor laughing",
+    "slightly smiling face", "smiling face with sunglasses", "thinking face", "thumbs down",
+    "thumbs up", "winking face", "zany face",
+)  # fmt: skip
 
 JOINED = 0.15
 """Share of the rows that are put before or behind words of a harmless one."""
@@ -109,14 +123,35 @@ def examples(rows: Sequence[Row], soft: np.ndarray) -> Examples:
     )
 
 
+def tutored(data: Examples, told: np.ndarray) -> Examples:
+    """Mix what a larger network makes of each row into its targets.
+
+    Distillation (Hinton et al. 2015): its doubts about a label teach more than the label.
+    told  the tutor's chances, shape (rows, attributes)
+    """
+    mixed = (1 - TUTOR_SHARE) * data.targets + TUTOR_SHARE * told
+    return replace(data, targets=mixed.astype(np.float32))
+
+
 def fine_tune(
-    data: Examples, base: Path, *, epochs: float, seed: int, report: Report, device: str = "cpu"
-) -> Scorer:
+    data: Examples,
+    base: Path,
+    *,
+    epochs: float,
+    seed: int,
+    report: Report,
+    rate: float = RATE,
+    frozen: int = 0,
+    device: str = "cpu",
+) -> tuple[Scorer, np.ndarray]:
     """Train a scorer; the same one for the same seed, data, versions, threads and processor.
 
     base    folder of the pretrained model and its tokenizer
     epochs  passes over the data; a fraction stops within one
+    frozen  how many of the lowest layers stay as they are
     device  `cpu`, or `cuda` for a graphics processor
+
+    Also gives the sources' intercepts, shape (sources, attributes).
     """
     torch.manual_seed(seed)
     choose = random.Random(seed)
@@ -125,10 +160,11 @@ def fine_tune(
     offsets = nn.Embedding(int(data.sources.max()) + 1, len(ATTRIBUTES), device=device)
     nn.init.zeros_(offsets.weight)
     scorer.base.embeddings.word_embeddings.weight.requires_grad_(False)
+    scorer.base.encoder.layer[:frozen].requires_grad_(False)
     steps = int(len(data.texts) * epochs / BATCH)
     optimizer = torch.optim.AdamW(
         [
-            {"params": [p for p in scorer.base.parameters() if p.requires_grad], "lr": RATE},
+            {"params": [p for p in scorer.base.parameters() if p.requires_grad], "lr": rate},
             {"params": [*scorer.head.parameters(), *offsets.parameters()], "lr": HEAD_RATE},
         ],
         weight_decay=0.01,
@@ -158,7 +194,22 @@ def fine_tune(
         plan.step()
         late = loss.item() if step == 0 else 0.98 * late + 0.02 * loss.item()
         report(step + 1, steps, late)
-    return scorer.cpu().eval()
+    return scorer.cpu().eval(), offsets.weight.detach().cpu().numpy()
+
+
+def chances(
+    scorer: Scorer, offsets: np.ndarray, data: Examples, base: Path, device: str = "cpu"
+) -> np.ndarray:
+    """Give what a scorer makes of each row as one of its source; shape (rows, attributes)."""
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    scorer = scorer.to(device).eval()
+    found = np.empty_like(data.targets)
+    for tokens, rows in _by_length(data.texts, tokenizer, random.Random(0)):
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16):
+            logits = scorer(**{name: value.to(device) for name, value in tokens.items()})
+        logits = logits.float().cpu() + torch.from_numpy(offsets[data.sources[rows]])
+        found[rows] = torch.sigmoid(logits).numpy()
+    return found
 
 
 def restored(base: Path, state: dict[str, torch.Tensor]) -> Scorer:
@@ -169,7 +220,7 @@ def restored(base: Path, state: dict[str, torch.Tensor]) -> Scorer:
 
 
 def _fresh(base: Path) -> Scorer:
-    model = AutoModel.from_pretrained(base, attn_implementation="sdpa")
+    model = AutoModel.from_pretrained(base)
     model.pooler = None
     return Scorer(model)
 
@@ -194,14 +245,23 @@ def _batches(
     while done < steps:
         texts = [joined(t, others, choose) if choose.random() < JOINED else t for t in data.texts]
         texts = [misspelt(t, choose) if choose.random() < MISSPELT else t for t in texts]
-        ids = tokenizer([t[:1500] for t in texts], truncation=True, max_length=LONGEST)["input_ids"]
-        order = sorted(range(len(ids)), key=lambda at: len(ids[at]) + 4 * choose.random())
-        batches = [order[at : at + BATCH] for at in range(0, len(order), BATCH)]
-        choose.shuffle(batches)
-        for rows in batches[: steps - done]:
-            padded = tokenizer.pad({"input_ids": [ids[at] for at in rows]}, return_tensors="pt")
-            yield {n: padded[n] for n in ("input_ids", "attention_mask")}, np.array(rows)
+        texts = [smiled_at(t, choose) if choose.random() < SMILED_AT else t for t in texts]
+        for batch in islice(_by_length(texts, tokenizer, choose), steps - done):
+            yield batch
             done += 1
+
+
+def _by_length(
+    texts: Sequence[str], tokenizer: Any, choose: random.Random
+) -> Iterator[tuple[dict[str, torch.Tensor], np.ndarray]]:
+    """Yield one pass over the texts, in batches of like length."""
+    ids = tokenizer([t[:1500] for t in texts], truncation=True, max_length=LONGEST)["input_ids"]
+    order = sorted(range(len(ids)), key=lambda at: len(ids[at]) + 4 * choose.random())
+    batches = [order[at : at + BATCH] for at in range(0, len(order), BATCH)]
+    choose.shuffle(batches)
+    for rows in batches:
+        padded = tokenizer.pad({"input_ids": [ids[at] for at in rows]}, return_tensors="pt")
+        yield {n: padded[n] for n in ("input_ids", "attention_mask")}, np.array(rows)
 
 
 def joined(text: str, others: Sequence[str], choose: random.Random) -> str:
@@ -214,6 +274,12 @@ def joined(text: str, others: Sequence[str], choose: random.Random) -> str:
     start = choose.randint(0, len(words) - count)
     around = " ".join(words[start : start + count])
     return f"{around} {text}" if choose.random() < 0.5 else f"{text} {around}"
+
+
+def smiled_at(text: str, choose: random.Random) -> str:
+    """Put one emoji or two, as `text.plain` names them, before or behind a text."""
+    names = " ".join([choose.choice(EMOJI)] * choose.choice((1, 1, 2)))
+    return f"{names} {text}" if choose.random() < 0.3 else f"{text} {names}"
 
 
 def misspelt(text: str, choose: random.Random) -> str:

@@ -46,10 +46,19 @@ def base(tmp_path_factory) -> Path:
     return folder
 
 
-def trained(base: Path):
+def tuned(base: Path, **options: int):
     return transformer.fine_tune(
-        transformer.examples(ROWS, NOTHING), base, epochs=120, seed=3, report=lambda *_: None
+        transformer.examples(ROWS, NOTHING),
+        base,
+        epochs=120,
+        seed=3,
+        report=lambda *_: None,
+        **options,
     )
+
+
+def trained(base: Path):
+    return tuned(base)[0]
 
 
 def test_the_same_seed_trains_the_same_network(base: Path):
@@ -74,6 +83,43 @@ def test_a_joined_text_is_whole_among_words_of_another(text: str, seed: int):
 
 def test_without_others_a_text_stays_alone():
     assert transformer.joined(RUDE, [], random.Random(1)) == RUDE
+
+
+@given(st.text("xy ", max_size=60), st.integers(0, 2**32))
+def test_a_text_that_is_smiled_at_is_whole_beside_the_name_of_an_emoji(text: str, seed: int):
+    told = transformer.smiled_at(text, random.Random(seed))
+    assert told.startswith(f"{text} ") or told.endswith(f" {text}")
+    around = (
+        told[len(text) :] if told.startswith(f"{text} ") else told[: -len(text) or None]
+    ).strip()
+    name = next(one for one in transformer.EMOJI if around.startswith(one))
+    assert around in (name, f"{name} {name}")
+
+
+def test_the_names_of_emoji_are_those_that_a_model_is_shown():
+    import emoji
+
+    known = {one["en"].strip(":").replace("_", " ") for one in emoji.EMOJI_DATA.values()}
+    assert set(transformer.EMOJI) <= known
+
+
+def test_what_a_tutor_tells_of_a_row_moves_its_target(base: Path):
+    data = transformer.examples(ROWS, NOTHING)
+    scorer, offsets = tuned(base)
+    told = transformer.chances(scorer, offsets, data, base)
+    assert told.shape == data.targets.shape
+    assert told[:40, 0].min() > told[40:, 0].max() + 0.3
+    mixed = transformer.tutored(data, told)
+    share = transformer.TUTOR_SHARE
+    assert mixed.targets == pytest.approx((1 - share) * data.targets + share * told)
+    assert (mixed.weights == data.weights).all() and mixed.texts == data.texts
+
+
+def test_frozen_layers_stay_as_they_were(base: Path):
+    was = transformer._fresh(base).base.encoder.layer[0].state_dict()
+    for frozen, stays in ((1, True), (0, False)):
+        now = tuned(base, frozen=frozen)[0].base.encoder.layer[0].state_dict()
+        assert all((was[name] == now[name]).all() for name in was) is stays
 
 
 def test_what_is_exported_scores_as_what_was_trained(base: Path, tmp_path: Path):
