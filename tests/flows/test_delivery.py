@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from moderation import metrics
 from moderation.flows import delivery_log, review, sites
@@ -14,7 +14,7 @@ from moderation.store.tables import Delivery, Endpoint
 from moderation.worker import Worker
 from tests.builders import FRIENDLY, INSULT, NewsSite, event, submitted
 from tests.conftest import with_settings
-from tests.receiver import Receiver, serve, until
+from tests.receiver import Receiver, hasten, serve, until
 
 
 @pytest.fixture
@@ -31,15 +31,6 @@ def receiver(site: NewsSite, rt) -> Iterator[Receiver]:
 def rows(rt) -> list[Delivery]:
     with rt.sessions.read() as session:
         return list(session.scalars(select(Delivery).order_by(Delivery.id)))
-
-
-def hasten(rt) -> None:
-    """Make what waits for its next attempt due, as if the wait had passed."""
-    with rt.sessions.write() as session:
-        session.execute(update(Endpoint).values(paused_until=None))
-        session.execute(
-            update(Delivery).where(Delivery.status == "pending").values(next_attempt_at=rt.now())
-        )
 
 
 def test_a_decision_is_announced_once_with_the_contracts_data(site, rt, receiver, senders) -> None:
@@ -102,9 +93,9 @@ def test_a_failed_delivery_is_tried_again_with_the_same_id(site, rt, receiver, s
 
     deliver_due(rt, senders)
     assert deliver_due(rt, senders) == 0  # not yet
-    hasten(rt)
+    hasten(rt, also_paused=True)
     deliver_due(rt, senders)
-    hasten(rt)
+    hasten(rt, also_paused=True)
     deliver_due(rt, senders)
 
     assert len(receiver.ids) == 3
@@ -123,7 +114,7 @@ def test_an_endpoint_that_is_down_loses_nothing(site, rt, receiver, senders) -> 
 
     with rt.sessions.write() as session:
         session.scalars(select(Endpoint)).one().url = url
-    hasten(rt)
+    hasten(rt, also_paused=True)
     deliver_due(rt, senders)
 
     assert receiver.types() == ["comment.published"]
@@ -178,7 +169,7 @@ def test_after_the_last_try_it_is_dead_and_can_be_replayed(site, rt, receiver, s
     receiver.answer = lambda count: (500, {})
     site.post(submitted())
     for _ in range(len(SCHEDULE) + 1):
-        hasten(rt)
+        hasten(rt, also_paused=True)
         deliver_due(rt, senders)
     assert [row.status for row in rows(rt)] == ["dead"]
 

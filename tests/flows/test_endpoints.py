@@ -19,7 +19,7 @@ from moderation.store.tables import Delivery, Endpoint
 from moderation.worker import Worker
 from tests.builders import FRIENDLY, INSULT, submitted
 from tests.conftest import with_settings
-from tests.receiver import Receiver, accepting, serve, until
+from tests.receiver import Receiver, accepting, hasten, serve, until
 
 
 @pytest.fixture
@@ -47,17 +47,6 @@ def post(site, count: int) -> None:
 def state(rt) -> Endpoint:
     with rt.sessions.read() as session:
         return session.scalars(select(Endpoint).order_by(Endpoint.id)).first()
-
-
-def hasten(rt, *, also_paused: bool = False) -> None:
-    # A second ago: what is due is due by the database's clock, which is not this one.
-    due = rt.now() - timedelta(seconds=1)
-    with rt.sessions.write() as session:
-        session.execute(
-            update(Delivery).where(Delivery.status == "pending").values(next_attempt_at=due)
-        )
-        if also_paused:
-            session.execute(update(Endpoint).values(paused_until=None))
 
 
 def test_a_slow_endpoint_does_not_slow_another(site, rt, endpoint) -> None:
