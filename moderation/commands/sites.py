@@ -44,12 +44,20 @@ def list_deliveries(site: str | None, status: str | None, limit: int, as_json: b
         show({"deliveries": found}, as_json)
         return
     for row in found:
+        tries = "1 try" if row["attempts"] == 1 else f"{row['attempts']} tries"
+        if row["status"] == "pending":
+            tries += f", again at {_second(row['next_attempt_at'])}"
         click.echo(
-            f"{row['id']:>6}  {row['status']:<9}  {row['event']:<17}  {row['attempts']} tries  "
-            f"{row['answered'] or row['error'] or '-'}  {row['url']}"
+            f"{row['id']:>6}  {_second(row['created_at'])}  {row['status']:<9}  "
+            f"{row['event']:<17}  {tries}  {row['answered'] or row['error'] or '-'}  {row['url']}"
         )
     if not found:
         click.echo("no deliveries")
+
+
+def _second(instant: str) -> str:
+    """An instant of the API, to the second; RFC 3339 in UTC."""
+    return f"{instant[:19]}Z"
 
 
 @deliveries.command("show")

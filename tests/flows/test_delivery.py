@@ -104,6 +104,21 @@ def test_a_failed_delivery_is_tried_again_with_the_same_id(site, rt, receiver, s
     assert [row.status for row in rows(rt)] == ["delivered"]
 
 
+def test_the_list_of_deliveries_tells_when_each_was_owed_and_when_it_is_tried_again(
+    site, rt, app, receiver, senders
+) -> None:
+    receiver.answer = lambda count: (500, {})
+    site.post(submitted())
+    deliver_due(rt, senders)
+    [row] = rows(rt)
+
+    said = app.test_cli_runner().invoke(args=["deliveries", "list"]).stdout
+
+    owed, again = (f"{at:%Y-%m-%dT%H:%M:%S}Z" for at in (row.created_at, row.next_attempt_at))
+    assert f"{row.id}  {owed}  pending " in said
+    assert f"1 try, again at {again}  500  {receiver.url}" in said
+
+
 def test_an_endpoint_that_is_down_loses_nothing(site, rt, receiver, senders) -> None:
     url = receiver.url
     with rt.sessions.write() as session:
