@@ -45,8 +45,8 @@ def list_deliveries(site: str | None, status: str | None, limit: int, as_json: b
         return
     for row in found:
         tries = "1 try" if row["attempts"] == 1 else f"{row['attempts']} tries"
-        if row["status"] == "pending":
-            tries += f", again at {_second(row['next_attempt_at'])}"
+        if row["status"] == "pending" and row["attempts"]:
+            tries += f", next {_second(row['next_attempt_at'])}"
         click.echo(
             f"{row['id']:>6}  {_second(row['created_at'])}  {row['status']:<9}  "
             f"{row['event']:<17}  {tries}  {row['answered'] or row['error'] or '-'}  {row['url']}"

@@ -108,15 +108,17 @@ def test_the_list_of_deliveries_tells_when_each_was_owed_and_when_it_is_tried_ag
     site, rt, app, receiver, senders
 ) -> None:
     receiver.answer = lambda count: (500, {})
-    site.post(submitted())
+    site.post(submitted("c-1"))
     deliver_due(rt, senders)
-    [row] = rows(rt)
+    site.post(submitted("c-2"))
+    tried, fresh = rows(rt)
 
-    said = app.test_cli_runner().invoke(args=["deliveries", "list"]).stdout
+    said = app.test_cli_runner().invoke(args=["deliveries", "list"]).stdout.splitlines()
 
-    owed, again = (f"{at:%Y-%m-%dT%H:%M:%S}Z" for at in (row.created_at, row.next_attempt_at))
-    assert f"{row.id}  {owed}  pending " in said
-    assert f"1 try, again at {again}  500  {receiver.url}" in said
+    owed, again = (f"{at:%Y-%m-%dT%H:%M:%S}Z" for at in (tried.created_at, tried.next_attempt_at))
+    assert f"{fresh.id}  " in said[0] and f"0 tries  -  {receiver.url}" in said[0]
+    assert f"{tried.id}  {owed}  pending " in said[1]
+    assert f"1 try, next {again}  500  {receiver.url}" in said[1]
 
 
 def test_an_endpoint_that_is_down_loses_nothing(site, rt, receiver, senders) -> None:
