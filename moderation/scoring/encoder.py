@@ -48,8 +48,12 @@ class EncoderStage:
 
         head     weights of the means, then of the maxima; shape (2 · width, attributes)
         offsets  the logit of a text whose states are all 0, for each attribute
+
+        Raises ValueError for a network of another make.
         """
         self._session = session(network)
+        if [one.name for one in self._session.get_inputs()] != ["input_ids"]:
+            raise ValueError(f"{network} was exported for a version before 5: train it again")
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -69,8 +73,7 @@ class EncoderStage:
     def _window(self, ids: list[int], spans: list[tuple[int, int]]) -> Window:
         first, last = self._ends
         row = np.array([[first, *ids, last]], np.int64)
-        fed = {"input_ids": row, "attention_mask": np.ones_like(row)}
-        states = self._session.run(None, fed)[0][0].astype(np.float64)
+        states = self._session.run(None, {"input_ids": row})[0][0].astype(np.float64)
         parts = states @ self._of_mean / len(states)
         highest = states.argmax(0)
         # The token that has a dimension's maximum is given all that it adds.

@@ -25,8 +25,8 @@ from moderation.scoring.model import ATTRIBUTES
 AGREEMENT = 0.99
 """Share of the whole model's holds and rejects that must still reach it."""
 
-PARTS = 5
-"""The limit is found on rows that the regression has not seen: in turn a fifth of them."""
+PARTS = 10
+"""The limit is found on rows that the regression has not seen: in turn a tenth of them."""
 RIDGE = 0.01
 """Keeps the weights finite where few rows reach anything."""
 MOST_STEPS = 50

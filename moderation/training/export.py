@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,23 +11,58 @@ from onnx.numpy_helper import to_array
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
+from transformers import AttentionInterface
 
-from moderation.training.transformer import Scorer
+from moderation.training.transformer import Scorer, fresh
 
 OPSET = 17
 
 
+class _Attention(torch.autograd.Function):
+    """Attention as one operator of ONNX Runtime, which needs less time than its parts."""
+
+    @staticmethod
+    def forward(
+        _ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int
+    ) -> torch.Tensor:
+        split = (*query.shape[:2], heads, -1)
+        apart = [one.reshape(split).transpose(1, 2) for one in (query, key, value)]
+        together = nn.functional.scaled_dot_product_attention(apart[0], apart[1], apart[2])
+        return together.transpose(1, 2).flatten(2)
+
+    @staticmethod
+    def symbolic(graph: Any, query: Any, key: Any, value: Any, heads: int) -> Any:
+        name = "com.microsoft::MultiHeadAttention"
+        return graph.op(name, query, key, value, num_heads_i=heads).setType(query.type())
+
+
+def _attended(
+    layer: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    _mask: torch.Tensor | None,
+    **_options: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attend to all tokens; arguments and answer as transformers has them, a head apart."""
+    heads = layer.num_attention_heads
+    flat = (one.transpose(1, 2).flatten(2) for one in (query, key, value))
+    states = _Attention.apply(*flat, heads)  # type: ignore[no-untyped-call]
+    return states.unflatten(2, (heads, -1)), None
+
+
+AttentionInterface.register("in_one", _attended)
+
+
 class _States(nn.Module):
-    """Token ids → the states of the last layer; the head stays outside, where it is read off."""
+    """Ids of one text's tokens → the states of the last layer; the head is read off outside."""
 
     def __init__(self, scorer: Scorer) -> None:
         super().__init__()
         self.base = scorer.base
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        answer: torch.Tensor = self.base(
-            input_ids=input_ids, attention_mask=attention_mask
-        ).last_hidden_state
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.base(input_ids=input_ids).last_hidden_state
         return answer
 
 
@@ -36,22 +72,22 @@ def export(scorer: Scorer, base: Path, work: Path, out: Path) -> None:
     Weights have 7 bits in 8: without VNNI a processor adds pairs of products in 16 bits,
     which 8 would overflow, and a comment would be scored otherwise on an older server.
     """
-    scorer.base.set_attn_implementation("eager")
-    ids = torch.tensor([[0, 1, 2, 3]])
-    names = ["input_ids", "attention_mask"]
-    free = {0: "rows", 1: "tokens"}
     whole, prepared = work / "encoder.fp32.onnx", work / "encoder.prepared.onnx"
+    usual = scorer.base.config._attn_implementation
+    scorer.base.set_attn_implementation("in_one")
     with torch.inference_mode():
         torch.onnx.export(
             _States(scorer).eval(),
-            (ids, torch.ones_like(ids)),
+            (torch.tensor([[0, 1, 2, 3]]),),
             str(whole),
-            input_names=names,
+            input_names=["input_ids"],
             output_names=["states"],
-            dynamic_axes=dict.fromkeys([*names, "states"], free),
+            dynamic_axes={name: {1: "tokens"} for name in ("input_ids", "states")},
             opset_version=OPSET,
+            custom_opsets={"com.microsoft": 1},
             dynamo=False,
         )
+    scorer.base.set_attn_implementation(usual)
     quant_pre_process(whole, prepared, skip_symbolic_shape=True)
     quantize_dynamic(
         prepared,
@@ -70,23 +106,34 @@ def export(scorer: Scorer, base: Path, work: Path, out: Path) -> None:
     shutil.copy(base / "tokenizer.json", out / "tokenizer.json")
 
 
-def averaged(scorer: Scorer, folder: Path) -> None:
-    """Make a scorer the mean of itself and of an earlier version, as that was shipped.
+def averaged(scorer: Scorer, earlier: Scorer) -> None:
+    """Make a scorer the mean of itself and of an earlier one.
 
     Networks that were tuned from the same base lie in one valley, and their mean often finds
-    what either finds (Wortsman et al. 2022, "Model soups"). The words' embeddings are never
-    tuned, so they stay. Raises ValueError for a network of another shape.
+    what either finds (Wortsman et al. 2022, "Model soups").
     """
-    kept = "base.embeddings.word_embeddings.weight"
-    own = {name: value for name, value in scorer.state_dict().items() if name != kept}
-    earlier = _shipped(folder)
-    for name, value in own.items():
-        if name not in earlier or earlier[name].shape != tuple(value.shape):
+    other = earlier.state_dict()
+    for name, value in scorer.state_dict().items():
+        value.copy_((value + other[name]) / 2)
+
+
+def shipped(folder: Path, base: Path) -> Scorer:
+    """Give the scorer of a version as that was shipped, but for its weights' rounding.
+
+    The words' embeddings are never tuned, so they are the base's. Raises ValueError for a
+    network of another shape.
+    """
+    scorer, found = fresh(base), _weights(folder)
+    for name, value in scorer.state_dict().items():
+        if name == "base.embeddings.word_embeddings.weight":
+            continue
+        if name not in found or found[name].shape != tuple(value.shape):
             raise ValueError(f"{folder} has no {name} of shape {tuple(value.shape)}")
-        value.copy_((value + torch.from_numpy(earlier[name])) / 2)
+        value.copy_(torch.tensor(found[name]))
+    return scorer.eval()
 
 
-def _shipped(folder: Path) -> dict[str, np.ndarray]:
+def _weights(folder: Path) -> dict[str, np.ndarray]:
     """Read what `export` wrote: name in the scorer's state → weights, but for their rounding."""
     graph = onnx.load(folder / "encoder.onnx").graph
     kept = {one.name: to_array(one) for one in graph.initializer}

@@ -28,8 +28,6 @@ LONGEST = 96
 """Tokens of a comment that are learnt from; later ones are read, not learnt from."""
 BATCH = 64
 RATE, HEAD_RATE = 1.5e-4, 1e-3
-TUTOR_RATE, TUTOR_FROZEN = 5e-5, 4
-"""What a base five times as large is tuned with, and how many of its layers are left alone."""
 TUTOR_SHARE = 0.5
 """How much of a target is what the tutor says, and not the label."""
 WARM_UP = 0.06
@@ -123,13 +121,16 @@ def examples(rows: Sequence[Row], soft: np.ndarray) -> Examples:
     )
 
 
-def tutored(data: Examples, told: np.ndarray) -> Examples:
-    """Mix what a larger network makes of each row into its targets.
+def tutored(data: Examples, told: np.ndarray, doubtful: np.ndarray) -> Examples:
+    """Mix what a tutor, trained before, makes of rows into their targets.
 
-    Distillation (Hinton et al. 2015): its doubts about a label teach more than the label.
-    told  the tutor's chances, shape (rows, attributes)
+    Distillation (Hinton et al. 2015): its doubts about a label teach more than the label, even
+    if it is no larger (Furlanello et al. 2018, "Born-Again Neural Networks").
+    told      the tutor's chances, shape (rows, attributes)
+    doubtful  whether a row's label is open to doubt, shape (rows,); others keep their targets
     """
-    mixed = (1 - TUTOR_SHARE) * data.targets + TUTOR_SHARE * told
+    share = TUTOR_SHARE * doubtful[:, None]
+    mixed = (1 - share) * data.targets + share * told
     return replace(data, targets=mixed.astype(np.float32))
 
 
@@ -140,31 +141,25 @@ def fine_tune(
     epochs: float,
     seed: int,
     report: Report,
-    rate: float = RATE,
-    frozen: int = 0,
     device: str = "cpu",
-) -> tuple[Scorer, np.ndarray]:
+) -> Scorer:
     """Train a scorer; the same one for the same seed, data, versions, threads and processor.
 
     base    folder of the pretrained model and its tokenizer
     epochs  passes over the data; a fraction stops within one
-    frozen  how many of the lowest layers stay as they are
     device  `cpu`, or `cuda` for a graphics processor
-
-    Also gives the sources' intercepts, shape (sources, attributes).
     """
     torch.manual_seed(seed)
     choose = random.Random(seed)
     tokenizer = AutoTokenizer.from_pretrained(base)
-    scorer = _fresh(base).to(device)
+    scorer = fresh(base).to(device)
     offsets = nn.Embedding(int(data.sources.max()) + 1, len(ATTRIBUTES), device=device)
     nn.init.zeros_(offsets.weight)
     scorer.base.embeddings.word_embeddings.weight.requires_grad_(False)
-    scorer.base.encoder.layer[:frozen].requires_grad_(False)
     steps = int(len(data.texts) * epochs / BATCH)
     optimizer = torch.optim.AdamW(
         [
-            {"params": [p for p in scorer.base.parameters() if p.requires_grad], "lr": rate},
+            {"params": [p for p in scorer.base.parameters() if p.requires_grad], "lr": RATE},
             {"params": [*scorer.head.parameters(), *offsets.parameters()], "lr": HEAD_RATE},
         ],
         weight_decay=0.01,
@@ -194,32 +189,35 @@ def fine_tune(
         plan.step()
         late = loss.item() if step == 0 else 0.98 * late + 0.02 * loss.item()
         report(step + 1, steps, late)
-    return scorer.cpu().eval(), offsets.weight.detach().cpu().numpy()
+    return scorer.cpu().eval()
 
 
-def chances(
-    scorer: Scorer, offsets: np.ndarray, data: Examples, base: Path, device: str = "cpu"
-) -> np.ndarray:
-    """Give what a scorer makes of each row as one of its source; shape (rows, attributes)."""
+def chances(scorer: Scorer, texts: Sequence[str], base: Path, device: str = "cpu") -> np.ndarray:
+    """Give what a scorer makes of each text, of whatever source; shape (texts, attributes).
+
+    A source in which more is toxic has more toxic rows in its labels than here. What is trained
+    on both learns the difference as that source's intercept.
+    """
     tokenizer = AutoTokenizer.from_pretrained(base)
     scorer = scorer.to(device).eval()
-    found = np.empty_like(data.targets)
-    for tokens, rows in _by_length(data.texts, tokenizer, random.Random(0)):
+    found = np.empty((len(texts), len(ATTRIBUTES)), np.float32)
+    for tokens, rows in _by_length(texts, tokenizer, random.Random(0)):
         with torch.inference_mode(), torch.autocast(device, torch.bfloat16):
             logits = scorer(**{name: value.to(device) for name, value in tokens.items()})
-        logits = logits.float().cpu() + torch.from_numpy(offsets[data.sources[rows]])
-        found[rows] = torch.sigmoid(logits).numpy()
+        found[rows] = torch.sigmoid(logits.float()).cpu().numpy()
+    scorer.cpu()
     return found
 
 
 def restored(base: Path, state: dict[str, torch.Tensor]) -> Scorer:
     """Give a trained scorer again."""
-    scorer = _fresh(base)
+    scorer = fresh(base)
     scorer.load_state_dict(state)
     return scorer.eval()
 
 
-def _fresh(base: Path) -> Scorer:
+def fresh(base: Path) -> Scorer:
+    """Give a scorer that has learnt nothing yet beyond its base."""
     model = AutoModel.from_pretrained(base)
     model.pooler = None
     return Scorer(model)

@@ -20,7 +20,7 @@ LETTERS = dict(zip("tsohidx", ("toxicity", "severe_toxicity", "obscene", "threat
                                "identity_attack", "sexual_explicit"), strict=True))  # fmt: skip
 CERTAIN, LIKELY = 1.0, 0.6
 FILLINGS = 80
-"""Ways in which a sentence about groups is filled; one without gaps is repeated less."""
+"""Ways in which a sentence with a group or a slur is filled; one without gaps is repeated less."""
 
 _GAP = re.compile(r"\{([A-Z]\d?)\}")
 
@@ -32,7 +32,7 @@ def written(seed: int) -> Iterator[Row]:
     for labels, sentence in _entries("written.txt"):
         targets = _targets(labels)
         gaps = _GAP.findall(sentence)
-        ways = FILLINGS if any(gap[0] in "GS" for gap in gaps) else 12 if gaps else 4
+        ways = FILLINGS if any(gap[0] in "GSLR" for gap in gaps) else 12 if gaps else 4
         for text in sorted({_fill(sentence, slots, choose) for _ in range(ways)}):
             yield Row(_retouched(text, choose), targets, weight=0.5, source="written")
 
@@ -51,14 +51,15 @@ def _targets(labels: str) -> tuple[float, ...]:
 
 
 def _fill(sentence: str, slots: dict[str, list[str]], choose: random.Random) -> str:
-    group = choose.choice(slots["G"]).split("/")
+    pairs = {kind: choose.choice(slots[kind]).split("/") for kind in "GLR"}
 
     def filling(gap: re.Match[str]) -> str:
         kind = gap[1]
-        if kind == "G":
-            return group[0]
         if kind in ("S", "S1"):
-            return group[1] if kind == "S" else group[1].removeprefix("an ").removeprefix("a ")
+            one = pairs["G"][1]
+            return one if kind == "S" else one.removeprefix("an ").removeprefix("a ")
+        if kind[0] in pairs:
+            return pairs[kind[0]][len(kind) - 1]
         value = choose.choice(slots[kind[0]])
         article = "an " if value[0] in "aeiou" else "a "
         return article + value if kind == "A1" else value

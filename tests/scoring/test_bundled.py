@@ -166,6 +166,30 @@ def test_a_file_that_is_missing_or_not_the_trained_one_is_refused(tmp_path):
         BundledModel(copy)
 
 
+def test_an_encoder_that_wants_what_older_ones_were_given_is_refused_by_name(tmp_path):
+    from onnx import TensorProto, helper
+
+    wanted = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, [1, None])
+        for name in ("input_ids", "attention_mask")
+    ]
+    told = helper.make_tensor_value_info("states", TensorProto.INT64, [1, None])
+    node = helper.make_node("Add", [one.name for one in wanted], ["states"])
+    graph = helper.make_graph([node], "older", wanted, [told])
+    opsets = [helper.make_opsetid("", 17)]
+    shutil.copytree(WEIGHTS, tmp_path / "older")
+    file = tmp_path / "older" / "encoder.onnx"
+    file.write_bytes(
+        helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+    )
+    card = json.loads((tmp_path / "older" / CARD).read_text("utf-8"))
+    card["files"] = {}
+    (tmp_path / "older" / CARD).write_text(json.dumps(card), "utf-8")
+
+    with pytest.raises(ModelUnavailable, match="before 5: train it again"):
+        BundledModel(tmp_path / "older")
+
+
 def test_auto_without_a_fetched_checkpoint_is_the_bundled_model(tmp_path):
     assert load_model("auto", tmp_path).name.startswith("copydesk@")
     assert load_model("bundled:linear", tmp_path).name.startswith("copydesk-linear@")
