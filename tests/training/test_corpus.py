@@ -1,5 +1,7 @@
 """What is learnt from: no comment that the yardstick keeps, none that may not be shipped."""
 
+import re
+
 import pytest
 
 from moderation import text
@@ -88,3 +90,9 @@ def test_our_own_sentences_are_the_same_for_the_same_seed():
     assert first == again != other
     assert all(len(row.targets) == len(ATTRIBUTES) for row in first)
     assert not any("{" in row.text for row in first)
+
+
+def test_no_gap_is_filled_with_an_article_too_many():
+    before = "every|no|typical|next|good|decent|those|these|many|more|an?|the"
+    slip = re.compile(rf"\b({before}) (an?|the|someone)\b", re.IGNORECASE)
+    assert [row.text for row in written(7) if slip.search(row.text)] == []
