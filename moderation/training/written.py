@@ -59,7 +59,8 @@ def _fill(sentence: str, slots: dict[str, list[str]], choose: random.Random) -> 
             one = pairs["G"][1]
             return one if kind == "S" else one.removeprefix("an ").removeprefix("a ")
         if kind[0] in pairs:
-            return pairs[kind[0]][len(kind) - 1]
+            many, one = pairs[kind[0]]
+            return one if kind.endswith("1") else many
         value = choose.choice(slots[kind[0]])
         article = "an " if value[0] in "aeiou" else "a "
         return article + value if kind == "A1" else value
