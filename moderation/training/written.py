@@ -1,4 +1,4 @@
-"""The sentences of `written.txt` with their gaps filled.
+"""The sentences of `texts/patterns.txt` with their gaps filled.
 
 Real comments rarely say the same thing both as abuse and about abuse, so a model that
 has seen only them learns words. These pairs are ours, in the spirit of contrast sets
@@ -15,7 +15,7 @@ from pathlib import Path
 from moderation.scoring.model import ATTRIBUTES
 from moderation.training.row import Row
 
-HERE = Path(__file__).parent
+TEXTS = Path(__file__).parent / "texts"
 LETTERS = dict(zip("tsohidx", ("toxicity", "severe_toxicity", "obscene", "threat", "insult",
                                "identity_attack", "sexual_explicit"), strict=True))  # fmt: skip
 CERTAIN, LIKELY = 1.0, 0.6
@@ -29,7 +29,7 @@ def written(seed: int) -> Iterator[Row]:
     """Yield every sentence, filled in several ways; the same ones for the same seed."""
     slots = {name: values.split("; ") for name, values in _entries("slots.txt")}
     choose = random.Random(seed)
-    for labels, sentence in _entries("written.txt"):
+    for labels, sentence in _entries("patterns.txt"):
         targets = _targets(labels)
         gaps = _GAP.findall(sentence)
         ways = FILLINGS if any(gap[0] in "GSLR" for gap in gaps) else 12 if gaps else 4
@@ -38,7 +38,7 @@ def written(seed: int) -> Iterator[Row]:
 
 
 def _entries(name: str) -> Iterator[tuple[str, str]]:
-    for line in (HERE / name).read_text("utf-8").splitlines():
+    for line in (TEXTS / name).read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
             before, _, after = line.partition(" | ")
             yield before, after
