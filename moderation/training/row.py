@@ -11,3 +11,5 @@ class Row:
     weight: float = 1.0
     source: str = ""
     """The set it comes from."""
+    sure: bool = False
+    """Its targets need no second opinion: we wrote it, or it was rated again."""

@@ -50,6 +50,10 @@ EMOJI = (
     "thumbs up", "winking face", "zany face",
 )  # fmt: skip
 
+ADDRESSED = 0.08
+"""Share of the rows that begin with whom they are said to: a name alone says nothing."""
+NAMES = ("@USER", "@USER", "@USER", "@user", "@anna", "@bob", "@jd_77", "@rob88", "@themayor")
+
 JOINED = 0.15
 """Share of the rows that are put before or behind words of a harmless one."""
 SHORT, WHOLE = 35, 65
@@ -244,6 +248,7 @@ def _batches(
         texts = [joined(t, others, choose) if choose.random() < JOINED else t for t in data.texts]
         texts = [misspelt(t, choose) if choose.random() < MISSPELT else t for t in texts]
         texts = [smiled_at(t, choose) if choose.random() < SMILED_AT else t for t in texts]
+        texts = [addressed(t, choose) if choose.random() < ADDRESSED else t for t in texts]
         for batch in islice(_by_length(texts, tokenizer, choose), steps - done):
             yield batch
             done += 1
@@ -278,6 +283,11 @@ def smiled_at(text: str, choose: random.Random) -> str:
     """Put one emoji or two, as `text.plain` names them, before or behind a text."""
     names = " ".join([choose.choice(EMOJI)] * choose.choice((1, 1, 2)))
     return f"{names} {text}" if choose.random() < 0.3 else f"{text} {names}"
+
+
+def addressed(text: str, choose: random.Random) -> str:
+    """Put one to three names of users before a text."""
+    return " ".join([*(choose.choice(NAMES) for _ in range(choose.choice((1, 1, 2, 3)))), text])
 
 
 def misspelt(text: str, choose: random.Random) -> str:

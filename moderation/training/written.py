@@ -1,10 +1,11 @@
-"""The sentences of `texts/patterns.txt` with their gaps filled.
+"""What we wrote ourselves: sentences with gaps, and whole comments.
 
 Real comments rarely say the same thing both as abuse and about abuse, so a model that
-has seen only them learns words. These pairs are ours, in the spirit of contrast sets
-(Gardner et al. 2020, "Evaluating Models' Local Decision Boundaries via Contrast Sets")
-and of the bias mitigation of Dixon et al. 2018. None of them was taken from a test set;
-a test holds that none is in one.
+has seen only them learns words. The sentences of `texts/patterns.txt` are pairs in the
+spirit of contrast sets (Gardner et al. 2020, "Evaluating Models' Local Decision Boundaries
+via Contrast Sets") and of the bias mitigation of Dixon et al. 2018. The comments of
+`texts/comments` are what readers write below news, both sides close together; `texts/GUIDE.md`
+tells how they came to be. None was taken from a test set; a test holds that none is in one.
 """
 
 import random
@@ -12,6 +13,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
+from moderation import text
 from moderation.scoring.model import ATTRIBUTES
 from moderation.training.row import Row
 
@@ -30,11 +34,26 @@ def written(seed: int) -> Iterator[Row]:
     slots = {name: values.split("; ") for name, values in _entries("slots.txt")}
     choose = random.Random(seed)
     for labels, sentence in _entries("patterns.txt"):
-        targets = _targets(labels)
         gaps = _GAP.findall(sentence)
         ways = FILLINGS if any(gap[0] in "GSLR" for gap in gaps) else 12 if gaps else 4
-        for text in sorted({_fill(sentence, slots, choose) for _ in range(ways)}):
-            yield Row(_retouched(text, choose), targets, weight=0.5, source="written")
+        for filled in sorted({_fill(sentence, slots, choose) for _ in range(ways)}):
+            told = _retouched(filled, choose)
+            yield Row(told, targets(labels), 0.5, source="written", sure=True)
+
+
+def comments(seed: int) -> Iterator[Row]:
+    """Yield every comment twice: as a model sees it, and with another beginning or end."""
+    choose = random.Random(seed)
+    for path in sorted((TEXTS / "comments").glob("*.txt")):
+        for labels, comment in _entries(f"comments/{path.name}"):
+            shown = text.plain(text.read(comment)).text
+            for told in (shown, _retouched(shown, choose)):
+                yield Row(told, targets(labels), 0.7, source="comments", sure=True)
+
+
+def targets(labels: str) -> tuple[float, ...]:
+    """Give the chance of each attribute that raters' letters tell; of two raters, the mean."""
+    return tuple(np.mean([_targets(rater) for rater in labels.split()], axis=0).tolist())
 
 
 def _entries(name: str) -> Iterator[tuple[str, str]]:
@@ -44,9 +63,9 @@ def _entries(name: str) -> Iterator[tuple[str, str]]:
             yield before, after
 
 
-def _targets(labels: str) -> tuple[float, ...]:
+def _targets(rater: str) -> tuple[float, ...]:
     given = {LETTERS[char.lower()]: CERTAIN if char.isupper() else LIKELY
-             for char in labels if char != "-"}  # fmt: skip
+             for char in rater if char != "-"}  # fmt: skip
     return tuple(given.get(name, 0.0) for name in ATTRIBUTES)
 
 
@@ -68,10 +87,10 @@ def _fill(sentence: str, slots: dict[str, list[str]], choose: random.Random) -> 
     return _GAP.sub(filling, sentence)
 
 
-def _retouched(text: str, choose: random.Random) -> str:
+def _retouched(typed: str, choose: random.Random) -> str:
     """Vary case and the full stop, which carry no meaning here but would be learnt."""
     if choose.random() < 0.6:
-        text = text[0].upper() + text[1:]
-    if text[-1].isalnum() and choose.random() < 0.5:
-        text += choose.choice([".", ".", "!"])
-    return text
+        typed = typed[0].upper() + typed[1:]
+    if typed[-1].isalnum() and choose.random() < 0.5:
+        typed += choose.choice([".", ".", "!"])
+    return typed

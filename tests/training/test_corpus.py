@@ -7,9 +7,19 @@ import pytest
 from moderation import text
 from moderation.evaluation.sets import HALVED, HELD_OUT, is_held_out, normalised
 from moderation.scoring.model import ATTRIBUTES
-from moderation.training.corpus import SOURCES, corpus, gathered, held_out, is_for_calibration
+from moderation.training import corpus as room
+from moderation.training.corpus import (
+    OURS,
+    SOURCES,
+    corpus,
+    gathered,
+    hashed,
+    held_out,
+    is_for_calibration,
+    ratings,
+)
 from moderation.training.row import Row
-from moderation.training.written import written
+from moderation.training.written import comments, targets, written
 from tests.conftest import DATA
 from tests.evaluation.conftest import write
 
@@ -28,7 +38,7 @@ def shown(texts) -> set[str]:
 
 def test_no_set_is_both_learnt_from_and_held_out_but_by_halves():
     assert set(SOURCES) & set(HELD_OUT) == HALVED
-    assert {row.source for row in written(1)} == {"written"}
+    assert {row.source for row in [*written(1), *comments(1)]} == set(OURS)
 
 
 def test_no_comment_that_is_learnt_from_is_in_a_held_out_set(rows: list[Row]):
@@ -48,11 +58,11 @@ def test_of_a_halved_set_the_half_that_is_not_measured_is_learnt_from(tmp_path):
     assert {row.targets[0] for row in rows} == {0.75}
 
 
-def test_none_of_our_own_sentences_that_are_kept_is_in_a_held_out_set():
+def test_nothing_we_wrote_that_is_kept_is_in_a_held_out_set():
     if not DATA.is_dir():
         pytest.skip("the labelled data is not beside this checkout")
-    own = {normalised(row.text) for row in gathered(DATA, 7) if row.source == "written"}
-    assert len(own) > 5000
+    own = {normalised(row.text) for row in gathered(DATA, 7) if row.source in OURS}
+    assert len(own) > 15_000
     assert not own & set(held_out(DATA))
 
 
@@ -85,8 +95,9 @@ def test_a_comment_is_learnt_as_a_model_will_be_shown_it(tmp_path):
     assert row.targets[0] == 1 and all(value != value for value in row.targets[1:])
 
 
-def test_our_own_sentences_are_the_same_for_the_same_seed():
-    first, again, other = (list(written(seed)) for seed in (1, 1, 2))
+@pytest.mark.parametrize("ours", [written, comments])
+def test_what_we_wrote_is_the_same_for_the_same_seed(ours):
+    first, again, other = (list(ours(seed)) for seed in (1, 1, 2))
     assert first == again != other
     assert all(len(row.targets) == len(ATTRIBUTES) for row in first)
     assert not any("{" in row.text for row in first)
@@ -96,3 +107,46 @@ def test_no_gap_is_filled_with_an_article_too_many():
     before = "every|no|typical|next|good|decent|those|these|many|more|an?|the"
     slip = re.compile(rf"\b({before}) (an?|the|someone)\b", re.IGNORECASE)
     assert [row.text for row in written(7) if slip.search(row.text)] == []
+
+
+def test_two_raters_letters_are_their_mean():
+    assert targets("TIo") == (1, 0, 0.6, 0, 1, 0, 0)
+    assert targets("TH t") == (0.8, 0, 0, 0.5, 0, 0, 0)
+    assert targets("- -") == (0,) * 7
+
+
+def test_every_comment_we_wrote_was_rated_twice_and_stands_there_once():
+    lines = [
+        line
+        for path in sorted((room.TEXTS / "comments").glob("*.txt"))
+        for line in path.read_text("utf-8").splitlines()
+    ]
+    wrong = [
+        one
+        for one in lines
+        if not re.match(r"(-|[tsohidxTSOHIDX]+) (-|[tsohidxTSOHIDX]+) \| \S", one)
+    ]
+    assert len(lines) > 6000 and wrong == []
+    said = [normalised(line.partition(" | ")[2]) for line in lines]
+    assert len(said) - len(set(said)) <= 40
+
+
+def test_a_row_that_was_rated_again_has_the_mean_and_what_its_set_does_not_tell(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "ratings.txt").write_text(f"# a head\n{hashed('you  fool!')} TIo\n", "utf-8")
+    monkeypatch.setattr(room, "TEXTS", tmp_path)
+    rows = ("You fool", 1), ("you foal", 0)
+    write(tmp_path / "civil_spans_train.csv", "text,frac_not_toxic", *rows)
+
+    rated, other = sorted(corpus(tmp_path), key=lambda row: not row.sure)
+
+    assert (rated.text, rated.sure) == ("You fool", True)
+    assert rated.targets == (0.5, 0, 0.6, 0, 1, 0, 0)
+    assert (other.targets[0], other.sure) == (1, False)
+
+
+def test_the_ratings_are_of_comments_that_are_learnt_from(rows: list[Row]):
+    again = ratings()
+    assert len(again) > 30_000
+    assert set(again) <= {hashed(row.text) for row in rows}

@@ -76,6 +76,14 @@ def test_without_others_a_text_stays_alone():
 
 
 @given(st.text("xy ", max_size=60), st.integers(0, 2**32))
+def test_a_text_that_is_said_to_somebody_is_whole_behind_the_names(text: str, seed: int):
+    told = transformer.addressed(text, random.Random(seed))
+    names = told.removesuffix(text).split()
+    assert told.endswith(f" {text}")
+    assert 1 <= len(names) <= 3 and set(names) <= set(transformer.NAMES)
+
+
+@given(st.text("xy ", max_size=60), st.integers(0, 2**32))
 def test_a_text_that_is_smiled_at_is_whole_beside_the_name_of_an_emoji(text: str, seed: int):
     told = transformer.smiled_at(text, random.Random(seed))
     assert told.startswith(f"{text} ") or told.endswith(f" {text}")
