@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+COARSE = 0.4
+"""How toxic words are that are vulgar and aimed at nobody; an insult is 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

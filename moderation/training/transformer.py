@@ -22,7 +22,7 @@ from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
 from moderation.scoring.model import ATTRIBUTES
-from moderation.training.row import Row
+from moderation.training.row import COARSE, Row
 
 LONGEST = 96
 """Tokens of a comment that are learnt from; later ones are read, not learnt from."""
@@ -33,8 +33,6 @@ TUTOR_SHARE = 0.5
 WARM_UP = 0.06
 OTHER_HEADS = 0.5
 """Weight of an attribute's loss beside that of toxicity."""
-COARSE = 0.4
-"""How toxic words are that were called toxic and are aimed at nobody; an insult is 1."""
 AIMED = ("threat", "insult", "identity_attack")
 GRADED = ("jigsaw_train", "jigsaw_workers4", "paradetox")
 """Sources in which a swear word alone makes a comment toxic."""

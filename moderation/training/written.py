@@ -17,7 +17,7 @@ import numpy as np
 
 from moderation import text
 from moderation.scoring.model import ATTRIBUTES
-from moderation.training.row import Row
+from moderation.training.row import COARSE, Row
 
 TEXTS = Path(__file__).parent / "texts"
 LETTERS = dict(zip("tsohidx", ("toxicity", "severe_toxicity", "obscene", "threat", "insult",
@@ -66,6 +66,8 @@ def _entries(name: str) -> Iterator[tuple[str, str]]:
 def _targets(rater: str) -> tuple[float, ...]:
     given = {LETTERS[char.lower()]: CERTAIN if char.isupper() else LIKELY
              for char in rater if char != "-"}  # fmt: skip
+    coarse = COARSE * given.get("obscene", 0.0)
+    given["toxicity"] = max(coarse, given.get("toxicity", 0.0))
     return tuple(given.get(name, 0.0) for name in ATTRIBUTES)
 
 

@@ -18,7 +18,7 @@ from moderation.training.corpus import (
     is_for_calibration,
     ratings,
 )
-from moderation.training.row import Row
+from moderation.training.row import COARSE, Row
 from moderation.training.written import comments, targets, written
 from tests.conftest import DATA
 from tests.evaluation.conftest import write
@@ -113,6 +113,10 @@ def test_two_raters_letters_are_their_mean():
     assert targets("TIo") == (1, 0, 0.6, 0, 1, 0, 0)
     assert targets("TH t") == (0.8, 0, 0, 0.5, 0, 0, 0)
     assert targets("- -") == (0,) * 7
+
+
+def test_a_swear_word_at_nobody_is_a_little_toxic():
+    assert targets("O")[0] == COARSE < targets("tO")[0]
 
 
 def test_every_comment_we_wrote_was_rated_twice_and_stands_there_once():
