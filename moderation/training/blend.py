@@ -16,8 +16,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from moderation.scoring.model import ATTRIBUTES
-from moderation.training.row import Row
-from moderation.training.transformer import GRADED, Examples
+from moderation.training.row import GRADED, Row
+from moderation.training.transformer import Examples
 
 NATURAL = ("jigsaw_train", "jigsaw_workers4", "civil_spans_train", "perspective2k")
 """Sources whose rows are comments as they came."""

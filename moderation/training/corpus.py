@@ -17,7 +17,7 @@ from pathlib import Path
 from moderation import text
 from moderation.evaluation.sets import HELD_OUT, is_held_out, normalised
 from moderation.scoring.model import ATTRIBUTES
-from moderation.training.row import Row
+from moderation.training.row import AIMED, COARSE, GRADED, Row
 from moderation.training.written import TEXTS, comments, targets, written
 
 UNKNOWN = math.nan
@@ -143,12 +143,24 @@ def hashed(shown: str) -> str:
 
 
 def _rated(row: Row, again: Mapping[str, str]) -> Row:
-    """Fill what its set doesn't tell of a row, and halve what it does, by the second rater."""
+    """Fill what a set doesn't tell of a row, by the second rater.
+
+    Of a row that is learnt from, what the set tells is averaged with the rating; one that is
+    calibrated on keeps what its own raters said.
+    """
     letters = again.get(hashed(row.text))
     if letters is None:
         return row
-    both = zip(row.targets, targets(letters), strict=True)
-    mean = tuple(other if math.isnan(one) else (one + other) / 2 for one, other in both)
+    rating = targets(letters)
+    known = dict(zip(ATTRIBUTES, row.targets, strict=True))
+    if is_for_calibration(row):
+        both = zip(row.targets, rating, strict=True)
+        return replace(row, targets=tuple(r if math.isnan(one) else one for one, r in both))
+    if row.source in GRADED:
+        aimed = max(rating[ATTRIBUTES.index(name)] for name in AIMED)
+        known["toxicity"] *= COARSE + (1 - COARSE) * aimed
+    both = zip(known.values(), rating, strict=True)
+    mean = tuple(r if math.isnan(one) else (one + r) / 2 for one, r in both)
     return replace(row, targets=mean, sure=True)
 
 

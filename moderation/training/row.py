@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 COARSE = 0.4
 """How toxic words are that are vulgar and aimed at nobody; an insult is 1."""
+AIMED = ("threat", "insult", "identity_attack")
+GRADED = ("jigsaw_train", "jigsaw_workers4", "paradetox")
+"""Sources in which a swear word alone makes a comment toxic."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
 from moderation.scoring.model import ATTRIBUTES
-from moderation.training.row import COARSE, Row
+from moderation.training.row import AIMED, COARSE, GRADED, Row
 
 LONGEST = 96
 """Tokens of a comment that are learnt from; later ones are read, not learnt from."""
@@ -33,9 +33,6 @@ TUTOR_SHARE = 0.5
 WARM_UP = 0.06
 OTHER_HEADS = 0.5
 """Weight of an attribute's loss beside that of toxicity."""
-AIMED = ("threat", "insult", "identity_attack")
-GRADED = ("jigsaw_train", "jigsaw_workers4", "paradetox")
-"""Sources in which a swear word alone makes a comment toxic."""
 MISSPELT = 0.12
 """Share of the rows in which a letter or a space is dropped or swapped."""
 
@@ -113,7 +110,7 @@ def examples(rows: Sequence[Row], soft: np.ndarray) -> Examples:
     sources = np.array([names.index(_alike(row.source, names)) for row in rows])
     targets = np.nan_to_num(np.where(known, targets, filled))
     aimed = targets[:, [ATTRIBUTES.index(name) for name in AIMED]].max(1)
-    graded = np.array([row.source in GRADED for row in rows])
+    graded = np.array([row.source in GRADED and not row.sure for row in rows])
     targets[:, 0] *= np.where(graded, COARSE + (1 - COARSE) * aimed, 1)
     return Examples(
         [row.text for row in rows],

@@ -5,7 +5,7 @@ has seen only them learns words. The sentences of `texts/patterns.txt` are pairs
 spirit of contrast sets (Gardner et al. 2020, "Evaluating Models' Local Decision Boundaries
 via Contrast Sets") and of the bias mitigation of Dixon et al. 2018. The comments of
 `texts/comments` are what readers write below news, both sides close together; `texts/GUIDE.md`
-tells how they came to be. None was taken from a test set; a test holds that none is in one.
+tells how they came to be. None was taken from a test set; what is in one is not learnt from.
 """
 
 import random
@@ -42,7 +42,7 @@ def written(seed: int) -> Iterator[Row]:
 
 
 def comments(seed: int) -> Iterator[Row]:
-    """Yield every comment twice: as a model sees it, and with another beginning or end."""
+    """Yield every comment twice, as a model sees it; the second may begin or end otherwise."""
     choose = random.Random(seed)
     for path in sorted((TEXTS / "comments").glob("*.txt")):
         for labels, comment in _entries(f"comments/{path.name}"):
@@ -66,8 +66,8 @@ def _entries(name: str) -> Iterator[tuple[str, str]]:
 def _targets(rater: str) -> tuple[float, ...]:
     given = {LETTERS[char.lower()]: CERTAIN if char.isupper() else LIKELY
              for char in rater if char != "-"}  # fmt: skip
-    coarse = COARSE * given.get("obscene", 0.0)
-    given["toxicity"] = max(coarse, given.get("toxicity", 0.0))
+    if given.get("obscene") == CERTAIN:
+        given["toxicity"] = max(COARSE, given.get("toxicity", 0.0))
     return tuple(given.get(name, 0.0) for name in ATTRIBUTES)
 
 

@@ -115,8 +115,14 @@ def test_two_raters_letters_are_their_mean():
     assert targets("- -") == (0,) * 7
 
 
-def test_a_swear_word_at_nobody_is_a_little_toxic():
-    assert targets("O")[0] == COARSE < targets("tO")[0]
+def test_a_swear_word_at_nobody_is_a_little_toxic_and_a_mild_one_is_not():
+    assert targets("o")[0] == 0 < targets("O")[0] == COARSE < targets("tO")[0]
+
+
+def test_what_is_severe_or_aimed_at_people_is_toxic_in_ours():
+    for row in [*written(1), *comments(1)]:
+        toxicity, severe, _, *aimed, _ = row.targets
+        assert toxicity > 0 or not any((severe, *aimed)), row
 
 
 def test_every_comment_we_wrote_was_rated_twice_and_stands_there_once():
@@ -132,22 +138,39 @@ def test_every_comment_we_wrote_was_rated_twice_and_stands_there_once():
     ]
     assert len(lines) > 6000 and wrong == []
     said = [normalised(line.partition(" | ")[2]) for line in lines]
-    assert len(said) - len(set(said)) <= 40
+    assert [one for one in said if said.count(one) > 1 and one] == []
 
 
-def test_a_row_that_was_rated_again_has_the_mean_and_what_its_set_does_not_tell(
-    tmp_path, monkeypatch
-):
-    (tmp_path / "ratings.txt").write_text(f"# a head\n{hashed('you  fool!')} TIo\n", "utf-8")
+@pytest.fixture
+def rating(tmp_path, monkeypatch):
+    """Give what a set's row becomes with a rating of its own."""
+
+    def of(stem: str, header: str, row: tuple, letters: str) -> Row:
+        (tmp_path / "ratings.txt").write_text(f"# head\n{hashed(row[0])} {letters}\n", "utf-8")
+        write(tmp_path / f"{stem}.csv", header, row)
+        [found] = corpus(tmp_path)
+        return found
+
     monkeypatch.setattr(room, "TEXTS", tmp_path)
-    rows = ("You fool", 1), ("you foal", 0)
-    write(tmp_path / "civil_spans_train.csv", "text,frac_not_toxic", *rows)
+    return of
 
-    rated, other = sorted(corpus(tmp_path), key=lambda row: not row.sure)
 
-    assert (rated.text, rated.sure) == ("You fool", True)
-    assert rated.targets == (0.5, 0, 0.6, 0, 1, 0, 0)
-    assert (other.targets[0], other.sure) == (1, False)
+def test_a_row_that_was_rated_again_has_the_mean_and_what_its_set_does_not_tell(rating):
+    row = rating("civil_spans_train", "text,frac_not_toxic", ("You fool", 1), "TIo")
+    assert row.sure and row.targets == (0.5, 0, 0.6, 0, 1, 0, 0)
+
+
+def test_a_row_that_is_calibrated_on_keeps_what_its_own_raters_said(rating):
+    texts = (f"you fool number {at}" for at in range(100))
+    text = next(one for one in texts if is_for_calibration(Row(one, (), source="civil")))
+    row = rating("civil_spans_train", "text,frac_not_toxic", (text, 0.9), "TIo")
+    assert not row.sure and row.targets == pytest.approx((0.1, 0, 0.6, 0, 1, 0, 0))
+
+
+@pytest.mark.parametrize(("letters", "toxicity"), [("O", 0.4), ("TOI", 1), ("-", 0.2)])
+def test_a_swear_word_is_graded_once(rating, letters, toxicity):
+    row = rating("jigsaw_workers4", "text,obscene,toxic", ("what a show", 1, 1), letters)
+    assert row.targets[0] == pytest.approx(toxicity)
 
 
 def test_the_ratings_are_of_comments_that_are_learnt_from(rows: list[Row]):
