@@ -143,19 +143,16 @@ def hashed(shown: str) -> str:
 
 
 def _rated(row: Row, again: Mapping[str, str]) -> Row:
-    """Fill what a set doesn't tell of a row, by the second rater.
+    """Average what a set tells of a row with the second rater's letters, and fill the rest.
 
-    Of a row that is learnt from, what the set tells is averaged with the rating; one that is
-    calibrated on keeps what its own raters said.
+    What is calibrated on stays what the set's own raters said: else the same score would mean
+    something else with each version.
     """
     letters = again.get(hashed(row.text))
-    if letters is None:
+    if letters is None or is_for_calibration(row):
         return row
     rating = targets(letters)
     known = dict(zip(ATTRIBUTES, row.targets, strict=True))
-    if is_for_calibration(row):
-        both = zip(row.targets, rating, strict=True)
-        return replace(row, targets=tuple(r if math.isnan(one) else one for one, r in both))
     if row.source in GRADED:
         aimed = max(rating[ATTRIBUTES.index(name)] for name in AIMED)
         known["toxicity"] *= COARSE + (1 - COARSE) * aimed

@@ -16,6 +16,8 @@ from transformers import AttentionInterface
 from moderation.training.transformer import Scorer, fresh
 
 OPSET = 17
+EARLIER_SHARE = 2 / 3
+"""How much of an average is the earlier version's."""
 
 
 class _Attention(torch.autograd.Function):
@@ -107,14 +109,14 @@ def export(scorer: Scorer, base: Path, work: Path, out: Path) -> None:
 
 
 def averaged(scorer: Scorer, earlier: Scorer) -> None:
-    """Make a scorer the mean of itself and of an earlier one.
+    """Make a scorer the mean of itself and of an earlier one, by `EARLIER_SHARE`.
 
     Networks that were tuned from the same base lie in one valley, and their mean often finds
     what either finds (Wortsman et al. 2022, "Model soups").
     """
     other = earlier.state_dict()
     for name, value in scorer.state_dict().items():
-        value.copy_((value + other[name]) / 2)
+        value.copy_((1 - EARLIER_SHARE) * value + EARLIER_SHARE * other[name])
 
 
 def shipped(folder: Path, base: Path) -> Scorer:

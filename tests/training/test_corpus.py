@@ -164,7 +164,8 @@ def test_a_row_that_is_calibrated_on_keeps_what_its_own_raters_said(rating):
     texts = (f"you fool number {at}" for at in range(100))
     text = next(one for one in texts if is_for_calibration(Row(one, (), source="civil")))
     row = rating("civil_spans_train", "text,frac_not_toxic", (text, 0.9), "TIo")
-    assert not row.sure and row.targets == pytest.approx((0.1, 0, 0.6, 0, 1, 0, 0))
+    assert not row.sure and row.targets[0] == pytest.approx(0.1)
+    assert all(value != value for value in row.targets[1:])
 
 
 @pytest.mark.parametrize(("letters", "toxicity"), [("O", 0.4), ("TOI", 1), ("-", 0.2)])
