@@ -118,7 +118,7 @@ def corpus(folder: Path) -> Iterator[Row]:
     Of rows with the same normalised text the first is kept. None is yielded that is the
     text of a held-out row, as it was typed or as it is read.
     """
-    kept, again = set(held_out(folder)), ratings()
+    kept = set(held_out(folder))
     seen = set(kept)
     for stem, read in SOURCES.items():
         for record in records(folder, stem):
@@ -128,7 +128,7 @@ def corpus(folder: Path) -> Iterator[Row]:
                 row = read(record)
                 shown = text.plain(text.read(row.text)).text
                 if normalised(shown) not in kept:
-                    yield _rated(replace(row, text=shown), again)
+                    yield replace(row, text=shown)
 
 
 def ratings() -> dict[str, str]:
@@ -142,7 +142,7 @@ def hashed(shown: str) -> str:
     return hashlib.sha256(normalised(shown).encode()).hexdigest()[:12]
 
 
-def _rated(row: Row, again: Mapping[str, str]) -> Row:
+def rated(row: Row, again: Mapping[str, str]) -> Row:
     """Average what a set tells of a row with the second rater's letters, and fill the rest.
 
     What is calibrated on stays what the set's own raters said: else the same score would mean

@@ -16,6 +16,7 @@ from moderation.training.corpus import (
     hashed,
     held_out,
     is_for_calibration,
+    rated,
     ratings,
 )
 from moderation.training.row import COARSE, Row
@@ -149,7 +150,7 @@ def rating(tmp_path, monkeypatch):
         (tmp_path / "ratings.txt").write_text(f"# head\n{hashed(row[0])} {letters}\n", "utf-8")
         write(tmp_path / f"{stem}.csv", header, row)
         [found] = corpus(tmp_path)
-        return found
+        return rated(found, ratings())
 
     monkeypatch.setattr(room, "TEXTS", tmp_path)
     return of
