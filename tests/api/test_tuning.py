@@ -114,7 +114,7 @@ def test_a_simulation_says_what_would_change_hands_and_writes_nothing(site: News
 
 
 def test_a_simulation_matches_the_drafts_own_words(site: NewsSite) -> None:
-    site.post(submitted("c-1", body="I like blorples"))
+    site.post(submitted("c-1", body="Blorples are on sale"))
 
     answer = site.call("POST", SIMULATE, json={"words": {"hold": ["blorples"]}}).get_json()
 
