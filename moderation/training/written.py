@@ -36,9 +36,10 @@ def written(seed: int) -> Iterator[Row]:
     for labels, sentence in _entries("patterns.txt"):
         gaps = _GAP.findall(sentence)
         ways = FILLINGS if any(gap[0] in "GSLR" for gap in gaps) else 12 if gaps else 4
+        meant = targets(labels)
         for filled in sorted({_fill(sentence, slots, choose) for _ in range(ways)}):
             told = _retouched(filled, choose)
-            yield Row(told, targets(labels), 0.5, source="written", sure=True)
+            yield Row(told, meant, 0.5, source="written", sure=True)
 
 
 def comments(seed: int) -> Iterator[Row]:
@@ -47,8 +48,9 @@ def comments(seed: int) -> Iterator[Row]:
     for path in sorted((TEXTS / "comments").glob("*.txt")):
         for labels, comment in _entries(f"comments/{path.name}"):
             shown = text.plain(text.read(comment)).text
+            meant = targets(labels)
             for told in (shown, _retouched(shown, choose)):
-                yield Row(told, targets(labels), 0.7, source="comments", sure=True)
+                yield Row(told, meant, 0.7, source="comments", sure=True)
 
 
 def targets(labels: str) -> tuple[float, ...]:
