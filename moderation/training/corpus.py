@@ -17,7 +17,7 @@ from pathlib import Path
 from moderation import text
 from moderation.evaluation.sets import HELD_OUT, is_held_out, normalised
 from moderation.scoring.model import ATTRIBUTES
-from moderation.training.row import AIMED, COARSE, GRADED, Row
+from moderation.training.row import AIMED, GRADED, Row, graded
 from moderation.training.written import TEXTS, comments, targets, written
 
 UNKNOWN = math.nan
@@ -155,7 +155,7 @@ def rated(row: Row, again: Mapping[str, str]) -> Row:
     known = dict(zip(ATTRIBUTES, row.targets, strict=True))
     if row.source in GRADED:
         aimed = max(rating[ATTRIBUTES.index(name)] for name in AIMED)
-        known["toxicity"] *= COARSE + (1 - COARSE) * aimed
+        known["toxicity"] *= graded(aimed)
     both = zip(known.values(), rating, strict=True)
     mean = tuple(r if math.isnan(one) else (one + r) / 2 for one, r in both)
     return replace(row, targets=mean, sure=True)

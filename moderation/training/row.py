@@ -1,12 +1,21 @@
 """One comment to learn from."""
 
 from dataclasses import dataclass
+from typing import Any
 
 COARSE = 0.4
 """How toxic words are that are vulgar and aimed at nobody; an insult is 1."""
 AIMED = ("threat", "insult", "identity_attack")
 GRADED = ("jigsaw_train", "jigsaw_workers4", "paradetox")
 """Sources in which a swear word alone makes a comment toxic."""
+
+
+def graded(aimed: Any) -> Any:
+    """Give how much of such a source's toxicity counts, a number or an array.
+
+    aimed  how far the words are aimed at people, the greatest of `AIMED`
+    """
+    return COARSE + (1 - COARSE) * aimed
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
 from moderation.scoring.model import ATTRIBUTES
-from moderation.training.row import AIMED, COARSE, GRADED, Row
+from moderation.training.row import AIMED, GRADED, Row, graded
 
 LONGEST = 96
 """Tokens of a comment that are learnt from; later ones are read, not learnt from."""
@@ -110,8 +110,8 @@ def examples(rows: Sequence[Row], soft: np.ndarray) -> Examples:
     sources = np.array([names.index(_alike(row.source, names)) for row in rows])
     targets = np.nan_to_num(np.where(known, targets, filled))
     aimed = targets[:, [ATTRIBUTES.index(name) for name in AIMED]].max(1)
-    graded = np.array([row.source in GRADED and not row.sure for row in rows])
-    targets[:, 0] *= np.where(graded, COARSE + (1 - COARSE) * aimed, 1)
+    coarse = np.array([row.source in GRADED and not row.sure for row in rows])
+    targets[:, 0] *= np.where(coarse, graded(aimed), 1)
     return Examples(
         [row.text for row in rows],
         targets,
