@@ -93,8 +93,8 @@ SETS: tuple[LabelledSet, ...] = (
         "davidson_train",
         "Davidson tweets",
         Kind.SOCIAL,
-        note="A stress test: the labels are biased against African American English. "
-        "alt-profanity-check was trained on them.",
+        note="Of the file, the half that was kept from our own model. The labels are biased "
+        "against African American English. alt-profanity-check was trained on all of it.",
     ),
     LabelledSet("ghc_train", "Gab hate corpus", Kind.SOCIAL),
     LabelledSet("germeval21_train", "GermEval 2021, German", Kind.SOCIAL),
@@ -155,7 +155,7 @@ HELD_OUT: tuple[str, ...] = (
     "surge_profanity_en",
 )
 """Files that must never be trained or tuned on, whatever their names say."""
-HALVED: frozenset[str] = frozenset({"cat_gn"})
+HALVED: frozenset[str] = frozenset({"cat_gn", "davidson_train"})
 """Held-out files of which only a half is: the other may be learnt from, and is not measured."""
 
 POLITICS_FROM: tuple[str, ...] = (

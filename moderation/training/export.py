@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from onnx.numpy_helper import to_array
+from onnx.numpy_helper import from_array, to_array
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
@@ -16,7 +16,8 @@ from transformers import AttentionInterface
 from moderation.training.transformer import Scorer, fresh
 
 OPSET = 17
-EARLIER_SHARE = 2 / 3
+SEED = 7
+EARLIER_SHARE = 1 / 2
 """How much of an average is the earlier version's."""
 
 
@@ -99,6 +100,7 @@ def export(scorer: Scorer, base: Path, work: Path, out: Path) -> None:
         reduce_range=True,
         weight_type=QuantType.QInt8,
     )
+    _round_by_chance(out / "encoder.onnx", prepared)
     head = scorer.head
     np.savez(
         out / "head.npz",
@@ -108,11 +110,35 @@ def export(scorer: Scorer, base: Path, work: Path, out: Path) -> None:
     shutil.copy(base / "tokenizer.json", out / "tokenizer.json")
 
 
+def _round_by_chance(rounded: Path, exact: Path) -> None:
+    """Round the weights of products up or down by chance, up the oftener the nearer it is.
+
+    What was tuned further from a shipped version lies near that one's steps, and the nearest
+    step to a weight would mostly be the old one: what was learnt would be rounded away. By
+    chance it is kept on average (Gupta et al. 2015, "Deep Learning with Limited Numerical
+    Precision").
+    """
+    model, draw = onnx.load(rounded), np.random.default_rng(SEED)
+    were = {one.name: to_array(one) for one in onnx.load(exact).graph.initializer}
+    graph = {one.name: one for one in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type != "MatMulInteger" or node.input[1] not in graph:
+            continue
+        steps = graph[node.input[1]]
+        name = steps.name.removesuffix("_quantized")
+        exact_steps = were[name] / to_array(graph[f"{name}_scale"])
+        chosen = np.floor(exact_steps + draw.random(exact_steps.shape))
+        most = np.abs(to_array(steps)).max()
+        steps.CopyFrom(from_array(np.clip(chosen, -most, most).astype(np.int8), steps.name))
+    onnx.save(model, rounded)
+
+
 def averaged(scorer: Scorer, earlier: Scorer) -> None:
     """Make a scorer the mean of itself and of an earlier one, by `EARLIER_SHARE`.
 
-    Networks that were tuned from the same base lie in one valley, and their mean often finds
-    what either finds (Wortsman et al. 2022, "Model soups").
+    What was tuned further from a network lies in one valley with it, and their mean keeps more
+    of what that one could do elsewhere (Wortsman et al. 2022, "Robust fine-tuning of zero-shot
+    models").
     """
     other = earlier.state_dict()
     for name, value in scorer.state_dict().items():

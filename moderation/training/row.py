@@ -1,5 +1,6 @@
 """One comment to learn from."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,3 +29,5 @@ class Row:
     """The set it comes from."""
     sure: bool = False
     """Its targets need no second opinion: we wrote it, or it was rated again."""
+    by_set: float = math.nan
+    """Toxicity as its set's raters gave it, where the targets tell a second rater's."""

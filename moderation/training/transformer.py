@@ -7,6 +7,10 @@ the maximum finds the one insult in a long one.
 Each source has an intercept of its own that is thrown away after training. Seven in ten
 of the Civil Comments rows are toxic, because that is how they were picked; without the
 intercept the model learns that news sounds toxic.
+
+What the raters of the sets call toxic and what our second rater does are two opinions, and
+each has a head of its own while it is learnt (Davani et al. 2022, "Dealing with Disagreements:
+Looking Beyond the Majority Vote in Subjective Annotations"). What is kept is their mean.
 """
 
 import random
@@ -28,11 +32,15 @@ LONGEST = 96
 """Tokens of a comment that are learnt from; later ones are read, not learnt from."""
 BATCH = 64
 RATE, HEAD_RATE = 1.5e-4, 1e-3
+FURTHER_RATE = 6e-5
+"""Of a network that was tuned before; a higher one makes it forget what it knows."""
 TUTOR_SHARE = 0.5
 """How much of a target is what the tutor says, and not the label."""
+BY_SETS = 0.5
+"""How much of toxicity's head is what the sets' own raters call toxic."""
 WARM_UP = 0.06
 OTHER_HEADS = 0.5
-"""Weight of an attribute's loss beside that of toxicity."""
+"""Weight of an attribute's loss beside that of either head of toxicity."""
 MISSPELT = 0.12
 """Share of the rows in which a letter or a space is dropped or swapped."""
 
@@ -54,6 +62,9 @@ JOINED = 0.15
 SHORT, WHOLE = 35, 65
 """Words of a row that is joined, and of it and the others at most: more is not learnt from."""
 HARMLESS = 0.1
+
+LEARNT = (*ATTRIBUTES, "toxicity by the sets")
+"""What has a head while it is learnt; the last is folded into the first."""
 
 Report = Callable[[int, int, float], None]
 """Called with steps done, steps in all, and the mean loss of late."""
@@ -86,6 +97,8 @@ class Examples:
     weights: np.ndarray
     sources: np.ndarray
     """Number of each row's source."""
+    by_sets: np.ndarray
+    """Toxicity in the eyes of the sets' own raters, and what that weighs; shape (rows, 2)."""
 
 
 def examples(rows: Sequence[Row], soft: np.ndarray) -> Examples:
@@ -93,6 +106,7 @@ def examples(rows: Sequence[Row], soft: np.ndarray) -> Examples:
 
     Toxicity is graded by how far it is aimed at people: to readers "this shit is hilarious"
     is not what "you shit" is, though raters of some sets were told to call both toxic.
+    Rows that no second rater saw teach both heads of toxicity; what we wrote teaches one.
 
     soft  the teacher's chances, shape (rows, its attributes); NaN for none
     """
@@ -112,12 +126,16 @@ def examples(rows: Sequence[Row], soft: np.ndarray) -> Examples:
     aimed = targets[:, [ATTRIBUTES.index(name) for name in AIMED]].max(1)
     coarse = np.array([row.source in GRADED and not row.sure for row in rows])
     targets[:, 0] *= np.where(coarse, graded(aimed), 1)
-    return Examples(
-        [row.text for row in rows],
-        targets,
-        weights,
-        sources,
+    by_set = np.array([row.by_set for row in rows], np.float32)
+    in_no_set = np.array([row.sure for row in rows]) & np.isnan(by_set)
+    by_sets = np.stack(
+        [
+            np.where(np.isnan(by_set), targets[:, 0], by_set),
+            np.where(in_no_set, 0, weights[:, 0]),
+        ],
+        axis=1,
     )
+    return Examples([row.text for row in rows], targets, weights, sources, by_sets)
 
 
 def tutored(data: Examples, told: np.ndarray, doubtful: np.ndarray) -> Examples:
@@ -126,11 +144,14 @@ def tutored(data: Examples, told: np.ndarray, doubtful: np.ndarray) -> Examples:
     Distillation (Hinton et al. 2015): its doubts about a label teach more than the label, even
     if it is no larger (Furlanello et al. 2018, "Born-Again Neural Networks").
     told      the tutor's chances, shape (rows, attributes)
-    doubtful  whether a row's label is open to doubt, shape (rows,); others keep their targets
+    doubtful  whether a row's label is open to doubt, shape (rows,); others keep their targets,
+              but what the sets' raters told is always open to it
     """
     share = TUTOR_SHARE * doubtful[:, None]
     mixed = (1 - share) * data.targets + share * told
-    return replace(data, targets=mixed.astype(np.float32))
+    by_sets = data.by_sets.copy()
+    by_sets[:, 0] = (1 - TUTOR_SHARE) * by_sets[:, 0] + TUTOR_SHARE * told[:, 0]
+    return replace(data, targets=mixed.astype(np.float32), by_sets=by_sets.astype(np.float32))
 
 
 def fine_tune(
@@ -140,25 +161,31 @@ def fine_tune(
     epochs: float,
     seed: int,
     report: Report,
+    earlier: Scorer | None = None,
     device: str = "cpu",
 ) -> Scorer:
     """Train a scorer; the same one for the same seed, data, versions, threads and processor.
 
-    base    folder of the pretrained model and its tokenizer
-    epochs  passes over the data; a fraction stops within one
-    device  `cpu`, or `cuda` for a graphics processor
+    base     folder of the pretrained model and its tokenizer
+    epochs   passes over the data; a fraction stops within one
+    earlier  where to begin instead of the base; it stays as it is
+    device   `cpu`, or `cuda` for a graphics processor
     """
     torch.manual_seed(seed)
     choose = random.Random(seed)
     tokenizer = AutoTokenizer.from_pretrained(base)
     scorer = fresh(base).to(device)
-    offsets = nn.Embedding(int(data.sources.max()) + 1, len(ATTRIBUTES), device=device)
+    if earlier:
+        scorer.load_state_dict(earlier.state_dict())
+    scorer.head = _with_both(scorer.head)
+    offsets = nn.Embedding(int(data.sources.max()) + 1, len(LEARNT), device=device)
     nn.init.zeros_(offsets.weight)
     scorer.base.embeddings.word_embeddings.weight.requires_grad_(False)
     steps = int(len(data.texts) * epochs / BATCH)
+    rate = FURTHER_RATE if earlier else RATE
     optimizer = torch.optim.AdamW(
         [
-            {"params": [p for p in scorer.base.parameters() if p.requires_grad], "lr": RATE},
+            {"params": [p for p in scorer.base.parameters() if p.requires_grad], "lr": rate},
             {"params": [*scorer.head.parameters(), *offsets.parameters()], "lr": HEAD_RATE},
         ],
         weight_decay=0.01,
@@ -166,21 +193,23 @@ def fine_tune(
     plan = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(step / (WARM_UP * steps), max(0.0, 1 - step / steps))
     )
-    heads = torch.full((len(ATTRIBUTES),), OTHER_HEADS, device=device)
-    heads[0] = 1.0
+    shares = torch.tensor([OTHER_HEADS if one in ATTRIBUTES[1:] else 1.0 for one in LEARNT])
+    shares = shares.to(device)
+    every_target = np.column_stack([data.targets, data.by_sets[:, 0]])
+    every_weight = np.column_stack([data.weights, data.by_sets[:, 1]])
     scorer.train()
     late = 0.0
     for step, batch in enumerate(_batches(data, tokenizer, choose, steps)):
         tokens, rows = batch
         sources, targets, weights = (
             torch.tensor(one[rows], device=device)
-            for one in (data.sources, data.targets, data.weights)
+            for one in (data.sources, every_target, every_weight)
         )
         with torch.autocast(device, torch.bfloat16):
             logits = scorer(**{name: value.to(device) for name, value in tokens.items()})
         logits = logits.float() + offsets(sources)
         losses = nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-        loss = (losses * weights * heads).sum(1).mean()
+        loss = (losses * weights * shares).sum(1).mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(scorer.parameters(), 1.0)
@@ -188,7 +217,27 @@ def fine_tune(
         plan.step()
         late = loss.item() if step == 0 else 0.98 * late + 0.02 * loss.item()
         report(step + 1, steps, late)
+    scorer.head = _with_mean(scorer.head)
     return scorer.cpu().eval()
+
+
+def _with_both(head: nn.Linear) -> nn.Linear:
+    """Give a head with toxicity twice, by our second rater and by the raters of the sets."""
+    wide = nn.Linear(head.in_features, len(LEARNT), device=head.weight.device)
+    with torch.no_grad():
+        wide.weight.copy_(torch.cat([head.weight, head.weight[:1]]))
+        wide.bias.copy_(torch.cat([head.bias, head.bias[:1]]))
+    return wide
+
+
+def _with_mean(wide: nn.Linear) -> nn.Linear:
+    """Fold both heads of toxicity into one: its weights are their mean, so its logits are."""
+    head = nn.Linear(wide.in_features, len(ATTRIBUTES), device=wide.weight.device)
+    with torch.no_grad():
+        for kept, of in ((head.weight, wide.weight), (head.bias, wide.bias)):
+            kept.copy_(of[:-1])
+            kept[0] = (1 - BY_SETS) * of[0] + BY_SETS * of[-1]
+    return head
 
 
 def chances(scorer: Scorer, texts: Sequence[str], base: Path, device: str = "cpu") -> np.ndarray:

@@ -143,6 +143,15 @@ def test_every_comment_we_wrote_was_rated_twice_and_stands_there_once():
     assert [one for one, times in said.items() if times > 1 and one] == []
 
 
+@pytest.mark.parametrize(("kind", "toxicity"), [("0", 0.95), ("1", 0.9), ("2", 0.05)])
+def test_tweets_are_toxic_by_what_their_raters_saw_in_them(tmp_path, kind, toxicity):
+    texts = (f"tweet number {at}" for at in range(100))
+    learnt = next(one for one in texts if not is_held_out("davidson_train", one))
+    write(tmp_path / "davidson_train.csv", "text,toxic,cls", (learnt, 1, kind))
+    [row] = corpus(tmp_path)
+    assert row.targets[0] == toxicity and all(value != value for value in row.targets[1:])
+
+
 @pytest.fixture
 def rating(tmp_path, monkeypatch):
     """Give what a set's row becomes with a rating of its own."""
@@ -157,9 +166,15 @@ def rating(tmp_path, monkeypatch):
     return of
 
 
-def test_a_row_that_was_rated_again_has_the_mean_and_what_its_set_does_not_tell(rating):
+def test_a_row_that_was_rated_again_keeps_both_opinions_of_toxicity(rating):
     row = rating("civil_spans_train", "text,frac_not_toxic", ("You fool", 1), "TIo")
-    assert row.sure and row.targets == (0.5, 0, 0.6, 0, 1, 0, 0)
+    assert row.sure and row.targets == (1, 0, 0.6, 0, 1, 0, 0)
+    assert row.by_set == 0
+
+
+def test_of_another_attribute_the_mean_of_both_is_learnt(rating):
+    row = rating("jigsaw_workers4", "text,obscene,insult", ("You fool", 0.2, 0.4), "TIo")
+    assert row.targets == pytest.approx((1, 0, 0.4, 0, 0.7, 0, 0))
 
 
 def test_a_row_that_is_calibrated_on_keeps_what_its_own_raters_said(rating):
@@ -170,13 +185,15 @@ def test_a_row_that_is_calibrated_on_keeps_what_its_own_raters_said(rating):
     assert all(value != value for value in row.targets[1:])
 
 
-@pytest.mark.parametrize(("letters", "toxicity"), [("O", 0.4), ("TOI", 1), ("-", 0.2)])
-def test_a_swear_word_is_graded_once(rating, letters, toxicity):
+@pytest.mark.parametrize(
+    ("letters", "toxicity", "by_set"), [("O", 0.4, 0.4), ("TOI", 1, 1), ("-", 0, 0.4)]
+)
+def test_a_swear_word_is_graded_once(rating, letters, toxicity, by_set):
     row = rating("jigsaw_workers4", "text,obscene,toxic", ("what a show", 1, 1), letters)
-    assert row.targets[0] == pytest.approx(toxicity)
+    assert (row.targets[0], row.by_set) == pytest.approx((toxicity, by_set))
 
 
 def test_the_ratings_are_of_comments_that_are_learnt_from(rows: list[Row]):
     again = ratings()
-    assert len(again) > 30_000
+    assert len(again) > 50_000
     assert set(again) <= {hashed(row.text) for row in rows}

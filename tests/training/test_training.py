@@ -1,6 +1,7 @@
 """The whole of the training on a handful of sentences and a tiny network."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,9 @@ def test_what_a_tutor_tells_of_a_row_moves_its_target_where_that_is_open_to_doub
     expected = (1 - share) * data.targets + share * told
     assert mixed.targets[doubtful] == pytest.approx(expected[doubtful])
     assert (mixed.targets[~doubtful] == data.targets[~doubtful]).all()
+    assert mixed.by_sets[:, 0] == pytest.approx(
+        (1 - share) * data.by_sets[:, 0] + share * told[:, 0]
+    )
     assert (mixed.weights == data.weights).all() and mixed.texts == data.texts
 
 
@@ -185,6 +189,50 @@ def test_a_swear_word_at_nobody_is_less_toxic_than_an_insult():
     assert data.targets[:, 0] == pytest.approx([COARSE, 1.0])
 
 
+def test_of_toxicity_both_opinions_are_learnt_and_ours_is_in_no_set():
+    harmless, severe = (0.0,) * 7, (1.0,) * 7
+    data = transformer.examples(
+        [
+            Row("rated again", harmless, 0.8, "civil_spans_train", sure=True, by_set=0.9),
+            Row("not rated", severe, 0.8, "civil_spans_train"),
+            Row("ours", severe, 0.7, "comments", sure=True),
+        ],
+        np.zeros((3, 6), np.float32),
+    )
+    assert data.targets[:, 0].tolist() == [0, 1, 1]
+    assert data.by_sets == pytest.approx(np.array([[0.9, 0.8], [1, 0.8], [1, 0]]))
+
+
+@pytest.mark.parametrize(("second", "sets"), [(0.0, 1.0), (1.0, 0.0)])
+def test_what_two_raters_disagree_about_is_scored_between_them(base: Path, second, sets):
+    rows = [replace(one, sure=True, by_set=one.targets[0]) for one in ROWS]
+    apart = "hello idiot"
+    rows += [Row(apart, (second, *[0.0] * 6), 1.0, "jigsaw_train", sure=True, by_set=sets)] * 20
+    soft = np.full((len(rows), 6), np.nan, np.float32)
+    data = transformer.examples(rows, soft)
+    scorer = transformer.fine_tune(data, base, epochs=120, seed=3, report=lambda *_: None)
+    kind, middle, rude = transformer.chances(scorer, [KIND, apart, RUDE], base)[:, 0]
+    assert kind + 0.1 < middle < rude - 0.1
+
+
+def test_training_goes_on_where_an_earlier_version_stands(base: Path):
+    earlier = trained(base)
+    was = {name: value.clone() for name, value in earlier.state_dict().items()}
+    data = transformer.examples(ROWS, NOTHING)
+    later, anew = (
+        transformer.fine_tune(
+            data, base, epochs=5, seed=3, report=lambda *_: None, earlier=begun
+        ).state_dict()
+        for begun in (earlier, None)
+    )
+    near, far = (
+        max(float((state[name] - value).abs().max()) for name, value in was.items())
+        for state in (later, anew)
+    )
+    assert 0 < near < far / 3
+    assert all((earlier.state_dict()[name] == value).all() for name, value in was.items())
+
+
 def test_a_score_means_the_share_in_life_though_a_set_was_picked_to_be_toxic():
     draw = np.random.default_rng(5)
     rows = [row(f"n{at}", float(at % 10 < 7), "civil_spans_train") for at in range(4000)]
@@ -241,6 +289,31 @@ def test_a_version_is_read_again_as_it_was_shipped_but_for_rounding(base: Path, 
             assert (again[name] == of_base[name]).all()
             continue
         assert (again[name] - value).abs().max() <= 0.02 * value.abs().max(), name
+
+
+def test_what_was_learnt_since_a_version_is_not_rounded_away(base: Path, tmp_path: Path):
+    from moderation.training.export import export, shipped
+
+    export(untrained(base, 1), base, tmp_path, tmp_path)
+    before, later = shipped(tmp_path, base), shipped(tmp_path, base)
+    name = "base.encoder.layer.0.intermediate.dense.weight"
+    was = before.state_dict()[name]
+    step = was.abs().max() / 64
+    draw = torch_draw(was.shape) * step / 4
+    later.state_dict()[name].add_(draw)
+
+    export(later, base, tmp_path, tmp_path)
+
+    moved = shipped(tmp_path, base).state_dict()[name] - was
+    kept = float((moved * draw).sum() / (draw * draw).sum())
+    assert kept == pytest.approx(1, abs=0.25)
+
+
+def torch_draw(shape):
+    """Small steps, each up or down."""
+    import torch
+
+    return torch.randn(shape, generator=torch.Generator().manual_seed(5)).clamp(-1, 1)
 
 
 def test_an_average_lies_between_the_two(base: Path):
