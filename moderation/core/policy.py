@@ -104,12 +104,12 @@ DEFAULT = Policy(
     # figures, and what other thresholds would do. None rejects: until a newsroom has seen
     # how the model judges its own readers, a person has the last word.
     thresholds={
-        "toxicity": Threshold(hold=0.8),
+        "toxicity": Threshold(hold=0.79),
         "severe_toxicity": Threshold(hold=0.2),
         "obscene": Threshold(hold=0.95),
-        "threat": Threshold(hold=0.5),
+        "threat": Threshold(hold=0.4),
         "insult": Threshold(hold=0.85),
-        "identity_attack": Threshold(hold=0.32),
+        "identity_attack": Threshold(hold=0.35),
         "sexual_explicit": Threshold(hold=0.7),
         "profanity": Threshold(hold=0.95),
     }

@@ -150,6 +150,6 @@ def test_a_stricter_policy_lets_more_comments_through_to_the_second_stage():
 
 
 def test_a_low_score_that_something_follows_from_is_explained():
-    result = gated(draw=0.5, body="These immigrants again")
+    result = gated(draw=0.5, body="Pensioners are arrogant")
     assert DEFAULTS["identity_attack"] <= result.scores["identity_attack"] < EXPLAINED_FROM
     assert [one for one in result.findings if one.attribute == "identity_attack"]
