@@ -66,7 +66,7 @@ def test_an_insult_is_held_and_appears_once_a_moderator_publishes_it(
     watched.login_as(MODERATOR)
     item = watched.page.locator(".item").first
     expect(item).to_contain_text("at or above the hold threshold")
-    expect(item.locator("mark").first).to_contain_text("idiot")
+    expect(item.locator("mark", has_text="idiot").first).to_be_visible()
     watched.shot("queue")
     watched.page.keyboard.press("j")
     watched.page.keyboard.press("Enter")
