@@ -89,8 +89,8 @@ def _talk(record: Record) -> Row:
 
 def _slang(record: Record) -> Row:
     # Its raters called nearly every swear word offensive, and slang among friends too.
-    hate, offensive = record["cls"] == "0", record["cls"] == "1"
-    toxic = 0.95 if hate else 0.9 if offensive else 0.05
+    hate, offensive, neither = "0", "1", "2"
+    toxic = {hate: 0.95, offensive: 0.9, neither: 0.05}[record["cls"]]
     return _row(record, {"toxicity": toxic}, 0.5, "davidson_train")
 
 

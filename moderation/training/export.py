@@ -1,6 +1,7 @@
 """From a trained scorer to the files that are shipped (ONNX in int8, head, tokenizer), and back."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,7 @@ def _round_by_chance(rounded: Path, exact: Path) -> None:
     model, draw = onnx.load(rounded), np.random.default_rng(SEED)
     were = {one.name: to_array(one) for one in onnx.load(exact).graph.initializer}
     graph = {one.name: one for one in model.graph.initializer}
-    for node in model.graph.node:
-        if node.op_type != "MatMulInteger" or node.input[1] not in graph:
-            continue
+    for node in _rounded_products(model.graph):
         steps = graph[node.input[1]]
         name = steps.name.removesuffix("_quantized")
         exact_steps = were[name] / to_array(graph[f"{name}_scale"])
@@ -172,11 +171,18 @@ def _weights(folder: Path) -> dict[str, np.ndarray]:
             found[name] = array
         if name.startswith("base.") and name.endswith("_quantized"):
             found[name.removesuffix("_quantized")] = _exact(kept, name)
-    for node in graph.node:  # a product's weights are called after it
-        if node.op_type == "MatMulInteger" and node.input[1] in kept:
-            name = node.name.removesuffix("_quant").removesuffix("/MatMul").strip("/")
-            found[name.replace("/", ".") + ".weight"] = _exact(kept, node.input[1]).T.copy()
+    for node in _rounded_products(graph):  # its weights are called after it
+        name = node.name.removesuffix("_quant").removesuffix("/MatMul").strip("/")
+        found[name.replace("/", ".") + ".weight"] = _exact(kept, node.input[1]).T.copy()
     return found
+
+
+def _rounded_products(graph: Any) -> Iterator[Any]:
+    """Yield the products of whose factors one is weights in int8."""
+    kept = {one.name for one in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "MatMulInteger" and node.input[1] in kept:
+            yield node
 
 
 def _exact(kept: dict[str, np.ndarray], name: str) -> np.ndarray:
