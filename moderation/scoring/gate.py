@@ -7,6 +7,8 @@ logits how likely the whole model is to hold or reject, and a limit on that is f
 keeps a stated share of what it would (a cascade in the sense of Viola and Jones 2001,
 with one stage to spare). All attributes count, not just the one that is nearest to its
 threshold: the second stage reads a threat where the first sees only that someone is rude.
+All rows count alike, also those of sets that were picked for hatred in clean words: what
+the second stage is for comes too rarely among comments as they come to find a limit by.
 
 It releases only where it is told the thresholds, and never what the first stage alone
 would hold.
@@ -53,31 +55,25 @@ class _Fitted:
 class Gate:
     """A regression for each set of thresholds, fitted when it is first asked for."""
 
-    def __init__(self, first: Floats, whole: Floats, weights: Floats) -> None:
+    def __init__(self, first: Floats, whole: Floats) -> None:
         """Take what both ways said of the same comments.
 
         first, whole  logits of the first stage alone and of the whole model; shape
                       (comments, attributes)
-        weights       how often such a comment comes, of each
         """
-        seen = weights > 0
-        self._first, self._whole, self._weights = first[seen], whole[seen], weights[seen]
+        self._first, self._whole = first, whole
         self._fitted = lru_cache(maxsize=256)(self._fit)
 
     @classmethod
     def load(cls, file: Path) -> "Gate":
         """Read what `save` wrote. Raises OSError, ValueError or KeyError if it can't be."""
         with np.load(file, allow_pickle=False) as saved:
-            return cls(*(saved[name].astype(np.float64) for name in ("first", "whole", "weights")))
+            return cls(saved["first"].astype(np.float64), saved["whole"].astype(np.float64))
 
     def save(self, file: Path) -> None:
-        """Write the logits and weights, of two bytes each."""
-        np.savez_compressed(
-            file,
-            first=self._first.astype(np.float16),
-            whole=self._whole.astype(np.float16),
-            weights=self._weights.astype(np.float16),
-        )
+        """Write the logits, of two bytes each."""
+        logits = {"first": self._first, "whole": self._whole}
+        np.savez_compressed(file, **{n: one.astype(np.float16) for n, one in logits.items()})
 
     def releases(self, first: Floats, thresholds: Mapping[str, float]) -> bool:
         """Tell whether a comment can be decided on what the first stage says.
@@ -94,7 +90,7 @@ class Gate:
     def _fit(self, limits: tuple[float, ...]) -> _Fitted:
         at = _logits(limits)
         reached: Flags = np.asarray((self._whole >= at).any(axis=1))
-        if not self._weights[reached].any():
+        if not reached.any():
             # Nothing like it was seen; what it looks like to the first stage isn't known.
             none = np.zeros(len(at) + 1)
             return _Fitted(at, none, np.inf if np.isinf(at).all() else -np.inf)
@@ -114,31 +110,27 @@ class Gate:
         (conformal risk control, Angelopoulos et al. 2022): of two hundred rows, the two
         that look most harmless say little about where the next will lie.
         """
-        order = np.argsort(doubt[reached])
-        weights = self._weights[reached][order]
-        one = weights.mean()
-        lost = weights.cumsum() - weights + one  # with the limit at each of them
-        within = int((lost <= (1 - AGREEMENT) * (weights.sum() + one)).sum())
-        return float(doubt[reached][order][max(within - 1, 0)]) - ROUNDING
+        lowest = np.sort(doubt[reached])
+        lost = int((1 - AGREEMENT) * (len(lowest) + 1)) - 1
+        return float(lowest[max(lost, 0)]) - ROUNDING
 
     def _regression(self, reached: Flags, chosen: Flags) -> Floats:
         """Fit a logistic regression by Newton's method, on the rows that are chosen."""
         rows = np.column_stack([self._first[chosen], np.ones(chosen.sum())])
         target = reached[chosen].astype(np.float64)
-        counts = self._weights[chosen] / self._weights.mean()
         penalty = RIDGE * np.append(self._first.var(axis=0), 0)
 
         def loss(weights: Floats) -> float:
             logits = rows @ weights
             error = np.logaddexp(0, logits) - target * logits
-            return float(counts @ error + penalty @ weights**2)
+            return float(error.sum() + penalty @ weights**2)
 
         found = np.zeros(rows.shape[1])
         now = loss(found)
         for _ in range(MOST_STEPS):
             likely = 1 / (1 + np.exp(-(rows @ found)))
-            slope = rows.T @ (counts * (likely - target)) + 2 * penalty * found
-            bend = (rows.T * (counts * likely * (1 - likely))) @ rows + np.diag(2 * penalty + 1e-9)
+            slope = rows.T @ (likely - target) + 2 * penalty * found
+            bend = (rows.T * (likely * (1 - likely))) @ rows + np.diag(2 * penalty + 1e-9)
             step = np.linalg.solve(bend, slope)
             # Far from the end a whole step may lead away from it.
             while loss(found - step) > now and np.abs(step).max() > ENOUGH:

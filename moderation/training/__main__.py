@@ -129,7 +129,7 @@ def _train(asked: argparse.Namespace, progress: Progress, took: dict[str, float]
     scorer, took["encoder"] = _encoder(targets, base, earlier, asked, key, progress)
     if earlier:
         averaged(scorer, earlier)
-    stage("export", lambda: export(scorer, base, asked.work, asked.out))
+    stage("export", lambda: export(scorer, base, asked.work, asked.out, SEED))
     # The first stage knows no sentences: comments that say the same as abuse and as fair
     # criticism, and ratings that tell the two apart, made it worse on the sets. Tweets whose
     # raters called slang among friends offensive, it would learn without a second opinion.
@@ -209,7 +209,7 @@ def _blend(out: Path, rows: Sequence[Row], soft: np.ndarray, progress: Progress)
     both = blend.fit(stages, rows, data)
     alone = blend.fit({"linear": stages["linear"]}, rows, data)
     first, whole = blend.combined(alone, {"linear": stages["linear"]}), blend.combined(both, stages)
-    Gate(first, whole, blend.as_in_life(rows)).save(out / "gate.npz")
+    Gate(first, whole).save(out / "gate.npz")
     return {
         "blend": both,
         "linear_only": alone,
