@@ -155,21 +155,19 @@ def rated(row: Row, again: Mapping[str, str]) -> Row:
 
     Of toxicity the row then has two opinions. Of an attribute that its set tells too it has the
     mean, of others the second rater's. A set that calls every swear word toxic is graded by how
-    far the second rater saw it aimed. What is calibrated on stays what the set's own
-    raters said: else the same score would mean something else with each version.
+    far it is aimed in the eyes of either. What is calibrated on stays what the set's own raters
+    said: else the same score would mean something else with each version.
     """
     letters = again.get(hashed(row.text))
     if letters is None or is_for_calibration(row):
         return row
-    rating = targets(letters)
-    known = dict(zip(ATTRIBUTES, row.targets, strict=True))
+    rating = dict(zip(ATTRIBUTES, targets(letters), strict=True))
+    known = {n: one for n, one in zip(ATTRIBUTES, row.targets, strict=True) if not math.isnan(one)}
+    by_set = known.pop("toxicity", UNKNOWN)
     if row.source in GRADED:
-        aimed = max(rating[ATTRIBUTES.index(name)] for name in AIMED)
-        known["toxicity"] *= graded(aimed)
-    by_set = known.pop("toxicity")
-    both = zip(known.values(), rating[1:], strict=True)
-    mean = (r if math.isnan(one) else (one + r) / 2 for one, r in both)
-    return replace(row, targets=(rating[0], *mean), sure=True, by_set=by_set)
+        by_set *= graded(max(max(known.get(name, 0.0), rating[name]) for name in AIMED))
+    mean = tuple((known.get(name, one) + one) / 2 for name, one in rating.items())
+    return replace(row, targets=mean, sure=True, by_set=by_set)
 
 
 def held_out(folder: Path) -> Iterator[str]:

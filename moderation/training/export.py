@@ -17,7 +17,6 @@ from transformers import AttentionInterface
 from moderation.training.transformer import Scorer, fresh
 
 OPSET = 17
-SEED = 7
 EARLIER_SHARE = 1 / 2
 """How much of an average is the earlier version's."""
 
@@ -70,11 +69,12 @@ class _States(nn.Module):
         return answer
 
 
-def export(scorer: Scorer, base: Path, work: Path, out: Path) -> None:
+def export(scorer: Scorer, base: Path, work: Path, out: Path, seed: int) -> None:
     """Write `encoder.onnx`, `head.npz` and `tokenizer.json`.
 
     Weights have 7 bits in 8: without VNNI a processor adds pairs of products in 16 bits,
     which 8 would overflow, and a comment would be scored otherwise on an older server.
+    seed  of the chance by which weights are rounded
     """
     whole, prepared = work / "encoder.fp32.onnx", work / "encoder.prepared.onnx"
     usual = scorer.base.config._attn_implementation
@@ -101,7 +101,7 @@ def export(scorer: Scorer, base: Path, work: Path, out: Path) -> None:
         reduce_range=True,
         weight_type=QuantType.QInt8,
     )
-    _round_by_chance(out / "encoder.onnx", prepared)
+    _round_by_chance(out / "encoder.onnx", prepared, np.random.default_rng(seed))
     head = scorer.head
     np.savez(
         out / "head.npz",
@@ -111,7 +111,7 @@ def export(scorer: Scorer, base: Path, work: Path, out: Path) -> None:
     shutil.copy(base / "tokenizer.json", out / "tokenizer.json")
 
 
-def _round_by_chance(rounded: Path, exact: Path) -> None:
+def _round_by_chance(rounded: Path, exact: Path, draw: np.random.Generator) -> None:
     """Round the weights of products up or down by chance, up the oftener the nearer it is.
 
     What was tuned further from a shipped version lies near that one's steps, and the nearest
@@ -119,7 +119,7 @@ def _round_by_chance(rounded: Path, exact: Path) -> None:
     chance it is kept on average (Gupta et al. 2015, "Deep Learning with Limited Numerical
     Precision").
     """
-    model, draw = onnx.load(rounded), np.random.default_rng(SEED)
+    model = onnx.load(rounded)
     were = {one.name: to_array(one) for one in onnx.load(exact).graph.initializer}
     graph = {one.name: one for one in model.graph.initializer}
     for node in _rounded_products(model.graph):

@@ -193,7 +193,16 @@ def test_a_swear_word_is_graded_once(rating, letters, toxicity, by_set):
     assert (row.targets[0], row.by_set) == pytest.approx((toxicity, by_set))
 
 
+@pytest.mark.parametrize(
+    ("insult", "letters", "by_set"), [(1, "O", 1), (0, "TOI", 1), (0, "O", 0.4)]
+)
+def test_a_swear_word_is_aimed_if_either_rater_saw_that(rating, insult, letters, by_set):
+    labels = "text,toxic,severe_toxic,obscene,threat,insult,identity_hate"
+    row = rating("jigsaw_train", labels, ("what a show", 1, 0, 1, 0, insult, 0), letters)
+    assert row.by_set == pytest.approx(by_set)
+
+
 def test_the_ratings_are_of_comments_that_are_learnt_from(rows: list[Row]):
     again = ratings()
     assert len(again) > 50_000
-    assert set(again) <= {hashed(row.text) for row in rows}
+    assert set(again) <= {hashed(row.text) for row in rows if not is_for_calibration(row)}
