@@ -72,8 +72,8 @@ class Gate:
 
     def save(self, file: Path) -> None:
         """Write the logits, of two bytes each."""
-        logits = {"first": self._first, "whole": self._whole}
-        np.savez_compressed(file, **{n: one.astype(np.float16) for n, one in logits.items()})
+        first, whole = self._first.astype(np.float16), self._whole.astype(np.float16)
+        np.savez_compressed(file, first=first, whole=whole)
 
     def releases(self, first: Floats, thresholds: Mapping[str, float]) -> bool:
         """Tell whether a comment can be decided on what the first stage says.
