@@ -17,8 +17,8 @@ from moderation.core.comment import Comment, Finding, Format
 from moderation.reading import lexicon
 from moderation.reading.masked import MaskedWords
 
-LIST_VERSION = "2"
-"""Raised with every change to the lists, so that old scores can be told apart."""
+LIST_VERSION = "3"
+"""Raised with each change to the lists or to how they are read, to tell old scores apart."""
 
 
 class ProfanityCheck:
@@ -49,9 +49,10 @@ class ProfanityCheck:
             hits = outside(hits, self._phrases.find(reading, views))
         if hits and comment.words.allow:
             hits = outside(hits, _allowed(comment.words.allow).find(reading))
-        strongest = max((self._strength[hit.term] for hit in hits), default=0.0)
-        apart = self._strongest_apart(hits)[:MOST_FINDINGS]
-        return Result({"profanity": strongest}, tuple(map(self._finding, apart)))
+        strongest = max(map(self._strength_of, hits), default=0.0)
+        told = sorted(self._strongest_apart(hits), key=self._strength_of, reverse=True)
+        told = sorted(told[:MOST_FINDINGS], key=lambda hit: hit.start)
+        return Result({"profanity": strongest}, tuple(map(self._finding, told)))
 
     def _starred(self, reading: text.Reading) -> list[Hit]:
         found = self._masked.find(reading.text)
@@ -68,10 +69,13 @@ class ProfanityCheck:
         return kept
 
     def _weight(self, hit: Hit) -> tuple[float, int]:
-        return self._strength[hit.term], hit.end - hit.start
+        return self._strength_of(hit), hit.end - hit.start
+
+    def _strength_of(self, hit: Hit) -> float:
+        return self._strength[hit.term]
 
     def _finding(self, hit: Hit) -> Finding:
-        strength = self._strength[hit.term]
+        strength = self._strength_of(hit)
         kind = "A slur" if strength >= lexicon.SLUR else "Profanity"
         return Finding(self.name, "profanity", strength, hit.start, hit.end, kind)
 

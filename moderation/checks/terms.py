@@ -147,17 +147,37 @@ def _patterns(terms: Iterable[str]) -> Iterator[tuple[str, str]]:
 def _forms(term: str) -> list[str]:
     if term.isascii() and not _FOLDS.search(term):
         return [term]
-    return [view.text for view in views_of(as_is(term))]
+    return [view.text for view in _folds_of(as_is(term))]
 
 
 _FOLDS = re.compile(r"[A-Z_]|(.)\1\1")
 
 
 def views_of(reading: Reading) -> list[Reading]:
-    """Give the text as shown, folded, and (if that differs) folded less eagerly."""
+    """Give the text as shown, folded, folded less eagerly, and with its words set apart.
+
+    The last two only where they differ.
+    """
+    folds = _folds_of(reading)
+    apart = _set_apart(folds[1])
+    return folds if apart.text == folds[1].text else [*folds, apart]
+
+
+def _folds_of(reading: Reading) -> list[Reading]:
     plain = unadorn(reading)
     folded = shorten(plain, 1)
     return [reading, folded] if folded is plain else [reading, folded, shorten(plain, 2)]
+
+
+def _set_apart(reading: Reading) -> Reading:
+    """Give the words apart that a sign joins for the engine, but not for a reader.
+
+    It takes `faggot's` for one word, and `faggot.Go` too, as where a space is forgotten.
+    """
+    return Reading(_JOINS.sub(" ", reading.text), reading.starts, reading.ends)
+
+
+_JOINS = re.compile("(?<=[^\\W_])['\u2018\u2019\u02bc.:\u00b7!](?=[^\\W_])")
 
 
 def _spelled_out(folded: Reading) -> Reading:

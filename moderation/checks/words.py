@@ -26,7 +26,7 @@ class WordsCheck:
     """
 
     name = "words"
-    version = "1"
+    version = "2"
     attributes: tuple[str, ...] = ()
     cost_ms = 2.0
 

@@ -51,6 +51,24 @@ def test_a_disguised_word_is_found_where_it_stands(check: ProfanityCheck, word: 
 
 
 @pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("fuck", "for fuck's sake"),
+        ("fuck", "for fuck\u2019s sake"),
+        ("faggot", "the faggot\u2019s friend"),
+        ("enculé", "c'est l\u2019enculé"),
+        ("motherfucker", "this motherfucker's car"),
+        ("faggot", "you faggot.Go away"),
+        ("faggot", "you faggot!Go away"),
+        ("bitch", "what a bitch:then again"),
+        ("sh1t", "sh1t.happens"),
+    ],
+)
+def test_a_word_is_found_beside_a_sign_without_a_space(check: ProfanityCheck, word, sentence):
+    assert found(check, Comment(sentence)) == [word]
+
+
+@pytest.mark.parametrize(
     "sentence",
     [
         # Names and words with another inside.
@@ -63,6 +81,7 @@ def test_a_disguised_word_is_found_where_it_stands(check: ProfanityCheck, word: 
         "as soon as possible, as s, push it, his hit",
         "The U.S.S.R. wrote it A.S.A.P., see 4-5-5",
         "a*b*c = 2*3, terms apply*, all in--it goes",
+        "He'll say she'd pass, it's o'clock: I'd.ask Dick's Sporting Goods, l'as",
         # What the news are about.
         "The enemy was destroyed, killed by a bomb; shoot the Nazi terrorist",
         "He was convicted of rape and murder of the hostage",
@@ -220,6 +239,13 @@ def test_stronger_words_score_higher(check: ProfanityCheck):
 def test_the_strongest_word_counts(check: ProfanityCheck):
     both = check.score(Comment("damn and fuck")).scores["profanity"]
     assert both == check.score(Comment("fuck")).scores["profanity"]
+
+
+def test_the_word_that_counts_is_told_however_many_there_are(check: ProfanityCheck):
+    comment = Comment("damn " * 120 + "faggot and " + "damn " * 20)
+    told = check.score(comment).findings
+    assert max(one.score for one in told) == check.score(comment).scores["profanity"]
+    assert [one.start for one in told] == sorted(one.start for one in told)
 
 
 def test_clean_text_scores_zero(check: ProfanityCheck):

@@ -37,6 +37,17 @@ def test_a_word_to_look_at_is_found_in_any_disguise(typed: str):
     assert found(f"so {typed} it is") == [("hold", typed)]
 
 
+@pytest.mark.parametrize(
+    "typed", ["barf's", "barf\u2019s", "barf.Now", "barf!you", "l'barf", "barf:so"]
+)
+def test_a_word_is_found_beside_a_sign_without_a_space(typed: str):
+    assert found(f"so {typed} it is") == [("hold", "barf")]
+
+
+def test_a_listed_word_with_a_sign_in_it_is_found_as_one():
+    assert found("l'oreal or l oreal", Words(reject=("l'oreal",))) == [("reject", "l'oreal")]
+
+
 def test_a_word_within_another_is_not_found():
     assert found("barfly and shibboleths") == []
 
