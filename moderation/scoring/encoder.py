@@ -3,7 +3,7 @@
 It reads words in their sentence, a window at a time. A window's states are pooled by
 mean and by maximum, and the head on top of them is linear, so a logit is exactly the sum
 of what its tokens add to it (class activation mapping, Zhou et al. 2016, "Learning Deep
-Features for Discriminative Localization"). These parts are what an explanation shows.
+Features for Discriminative Localization"). An explanation weighs words by these parts.
 """
 
 from collections.abc import Callable

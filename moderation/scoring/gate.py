@@ -108,11 +108,12 @@ class Gate:
 
         It is stated of comments to come, so one more than was seen is counted as lost
         (conformal risk control, Angelopoulos et al. 2022): of two hundred rows, the two
-        that look most harmless say little about where the next will lie.
+        that look most harmless say little about where the next will lie. Of fewer than a
+        hundred none can be told to be harmless enough, and nothing is released.
         """
         lowest = np.sort(doubt[reached])
         lost = int((1 - AGREEMENT) * (len(lowest) + 1)) - 1
-        return float(lowest[max(lost, 0)]) - ROUNDING
+        return float(lowest[lost]) - ROUNDING if lost >= 0 else -np.inf
 
     def _regression(self, reached: Flags, chosen: Flags) -> Floats:
         """Fit a logistic regression by Newton's method, on the rows that are chosen."""

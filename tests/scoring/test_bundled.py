@@ -206,7 +206,7 @@ def labelled() -> tuple[list[str], np.ndarray]:
     return [texts.plain(texts.read(one)).text for one in rows.texts], rows.labels["toxicity"]
 
 
-def test_scores_are_chances_on_comments_that_nobody_tuned_on(model: BundledModel, labelled):
+def test_scores_are_chances_on_comments_that_were_not_learnt_from(model: BundledModel, labelled):
     shown, labels = labelled
     scores = np.array([model.score(text)["toxicity"] for text in shown])
     assert calibration_error(reliability(labels, scores)) < 0.03

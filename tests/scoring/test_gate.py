@@ -56,13 +56,17 @@ def test_what_the_first_stage_would_hold_is_never_released(gate: Gate, asked):
 
 
 def test_comments_that_are_far_from_every_threshold_are_released(gate: Gate):
-    released = [gate.releases(row, {"threat": 0.9}) for row in FIRST]
-    assert np.mean(released) > 0.8
+    released = [gate.releases(row, {"threat": 0.8}) for row in FIRST]
+    assert np.mean(released) > 0.7
 
 
-def test_a_threshold_that_was_never_reached_lets_everything_through():
-    gate = Gate(FIRST, np.minimum(WHOLE, 0))
-    assert not any(gate.releases(row, {"threat": 0.9}) for row in FIRST)
+@pytest.mark.parametrize(("rows", "releases"), [(0, False), (22, False), (98, False), (99, True)])
+def test_a_threshold_that_few_rows_reach_lets_everything_through(rows: int, releases: bool):
+    threat = ATTRIBUTES.index("threat")
+    whole = np.minimum(WHOLE, 0)
+    whole[:rows, threat] = 5
+    gate = Gate(FIRST, whole)
+    assert any(gate.releases(row, {"threat": 0.9}) for row in FIRST) is releases
 
 
 def test_where_nothing_follows_from_a_score_all_are_released(gate: Gate):
@@ -70,7 +74,7 @@ def test_where_nothing_follows_from_a_score_all_are_released(gate: Gate):
 
 
 def test_a_stricter_policy_has_fewer_released(gate: Gate):
-    lenient, strict = ({"insult": at} for at in (0.9, 0.2))
+    lenient, strict = ({"insult": at} for at in (0.8, 0.2))
     released = [sum(gate.releases(row, asked) for row in FIRST) for asked in (lenient, strict)]
     assert released[0] > 1.2 * released[1]
 
