@@ -123,7 +123,7 @@ def _measure(material: Material, specs: tuple[str, ...]) -> Report:
     settings: Any = runtime().settings
     with _progress() as tick:
         tick("loading", 0, 1)
-        first = load_scorer(settings.toxicity_model, settings.models_dir)
+        first = load_scorer(settings.toxicity_model, settings.models_dir, exact=settings.exact)
         loaded, skipped = load_peers(specs, settings.models_dir, first)
         tick("loading", 1, 1)
         return evaluate(material, loaded, skipped, tick)

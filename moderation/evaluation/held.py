@@ -6,12 +6,13 @@ half of thirty rows says nothing.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from moderation.evaluation.metrics import share
 from moderation.evaluation.outcome import Headline, OfHeld
-from moderation.evaluation.reading import Rows
+from moderation.evaluation.reading import Array, Rows
 from moderation.evaluation.scores import Scores, Texts
 from moderation.evaluation.sets import (
     POLITICS_FROM,
@@ -139,20 +140,27 @@ def held(
     ]
 
 
-def headlines(found: Sequence[OfHeld], names: Sequence[str]) -> list[Headline]:
-    """Put each model into one line: harmless held, clear abuse held."""
+def headlines(
+    sorts: Mapping[str, Sequence[str]], models: Sequence[Scores], texts: Texts
+) -> list[Headline]:
+    """Put each model into one line: harmless held, clear abuse held.
 
-    def pooled(model: str, harmless: bool) -> tuple[int, int]:
-        parts = [
-            (round(estimate.value * one.rows), one.rows)
-            for one in found
-            if one.in_headline and one.is_harmless is harmless
-            if (estimate := one.by_model[model])
-        ]
-        return sum(hits for hits, _ in parts), sum(rows for _, rows in parts)
+    A comment on war and politics is one comment.
+    """
 
-    if not any(one.in_headline for one in found):
+    def pooled(harmless: bool) -> Array:
+        titles = [one.title for one in SORTS if one.in_headline and one.is_harmless is harmless]
+        every = chain.from_iterable(sorts.get(title, ()) for title in titles)
+        return texts.index(dict.fromkeys(every))
+
+    fair, abuse = pooled(True), pooled(False)
+    if not len(fair) and not len(abuse):
         return []
     return [
-        Headline(name, share(*pooled(name, True)), share(*pooled(name, False))) for name in names
+        Headline(
+            model.name,
+            share(int(model.held[fair].sum()), len(fair)),
+            share(int(model.held[abuse].sum()), len(abuse)),
+        )
+        for model in models
     ]

@@ -73,11 +73,11 @@ class AltProfanityCheck:
 PEERS: Mapping[str, Callable[[], Scorer]] = {ALT_PROFANITY_CHECK: AltProfanityCheck}
 
 
-def load_scorer(spec: str, models_dir: Path) -> Scorer:
+def load_scorer(spec: str, models_dir: Path, *, exact: bool = False) -> Scorer:
     """Load a peer, or a model as the settings name it. Raises `ModelUnavailable`."""
     if spec in PEERS:
         return PEERS[spec]()
-    return load_model(spec, models_dir)
+    return load_model(spec, models_dir, exact=exact)
 
 
 def load_peers(

@@ -152,9 +152,10 @@ def _majority(value: str) -> int | None:
     if not value:
         return UNKNOWN
     try:
-        return int(float(value) >= 0.5)
+        share = float(value)
     except ValueError:
         return None
+    return int(share >= 0.5) if 0 <= share <= 1 else None
 
 
 def _zero_or_one(value: str) -> int | None:
@@ -163,7 +164,8 @@ def _zero_or_one(value: str) -> int | None:
 
 def _read(path: Path, labelled: LabelledSet, text: str, parse: Any) -> Rows:
     header, records = _table(path)
-    place = _places(path, header, (text, *labelled.labels.values(), *labelled.columns))
+    labels_of, recorded_of = labelled.labels.values(), labelled.recorded.values()
+    place = _places(path, header, (text, *labels_of, *labelled.columns, *recorded_of))
     texts: list[str] = []
     labels: dict[str, list[int]] = {attribute: [] for attribute in labelled.labels}
     columns: dict[str, list[str]] = {column: [] for column in labelled.columns}
@@ -185,7 +187,7 @@ def _read(path: Path, labelled: LabelledSet, text: str, parse: Any) -> Rows:
         for column, kept_values in columns.items():
             kept_values.append(record[place[column]])
         for name, column in labelled.recorded.items():
-            recorded[name].append(float(record[header.index(column)] or "nan"))
+            recorded[name].append(_number(path, number, column, record[place[column]] or "nan"))
     return Rows(
         texts=texts,
         labels={name: np.array(values, np.int8) for name, values in labels.items()},
@@ -195,6 +197,15 @@ def _read(path: Path, labelled: LabelledSet, text: str, parse: Any) -> Rows:
         all_rows=len(texts),
         blank=blank,
     )
+
+
+def _number(path: Path, row: int, column: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise EvaluationError(
+            f"{path.name} row {row}: {column} is {_shown(value)}, not a number"
+        ) from None
 
 
 def _shown(value: str) -> str:
@@ -209,6 +220,8 @@ def _places(path: Path, header: list[str], wanted: Sequence[str]) -> dict[str, i
                 f"{path.name} row 1: there is no column {column!r}; "
                 f"the columns are {', '.join(map(_shown, header[:20]))}"
             )
+        if header.count(column) > 1:
+            raise EvaluationError(f"{path.name} row 1: more than one column is named {column!r}")
     return {column: header.index(column) for column in wanted}
 
 
@@ -258,5 +271,10 @@ def _decoded(path: Path) -> str:
     except UnicodeDecodeError as error:
         # One more letter, so that a row that begins with the bad one is counted.
         good = io.StringIO(raw[: error.start].decode("utf-8") + "x", newline="")
-        row = sum(1 for _ in csv.reader(good))
+        row = 0
+        try:
+            for _ in csv.reader(good):
+                row += 1
+        except csv.Error as broken:
+            raise EvaluationError(f"{path.name} row {row + 1}: {broken}") from None
         raise EvaluationError(f"{path.name} row {row}: is not UTF-8") from None

@@ -86,7 +86,6 @@ def evaluate(
     for at, (labelled, rows) in enumerate(material.sets):
         sets += _of_set(labelled, rows, models, texts, material.seed)
         tick("figures", at + 1, len(material.sets))
-    found = held.held(material.sorts, models, texts)
     identities, bias = groups.bias_of(material.sets, models, texts)
     return Report(
         models=[
@@ -99,8 +98,8 @@ def evaluate(
         absent=material.absent,
         functionalities=groups.functionalities(material.sets, models, texts, material.seed),
         languages=groups.languages(material.sets, models, texts, material.seed),
-        held=found,
-        headlines=held.headlines(found, [one.name for one in models]),
+        held=held.held(material.sorts, models, texts),
+        headlines=held.headlines(material.sorts, models, texts),
         identities=identities,
         bias=bias,
         calibration=_calibration(material.sets, models, texts),

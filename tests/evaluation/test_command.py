@@ -17,7 +17,9 @@ from tests.evaluation.conftest import KIND, RUDE, write
 def flask(tmp_path):
     """Run the command in an app that has no more than it needs."""
     app = Flask("test")
-    settings = SimpleNamespace(toxicity_model="bundled", models_dir=tmp_path / "models")
+    settings = SimpleNamespace(
+        toxicity_model="bundled", models_dir=tmp_path / "models", exact=False
+    )
     app.extensions["moderation"] = SimpleNamespace(settings=settings)
     app.cli.add_command(evaluate.command)
     runner = app.test_cli_runner()
@@ -126,7 +128,7 @@ def test_a_narrow_terminal_loses_no_figure(flask, folder):
     from moderation.evaluation.run import gather
 
     app = Flask("test")
-    settings = SimpleNamespace(toxicity_model="bundled", models_dir=folder)
+    settings = SimpleNamespace(toxicity_model="bundled", models_dir=folder, exact=False)
     app.extensions["moderation"] = SimpleNamespace(settings=settings)
     with app.app_context():
         report = evaluate._measure(gather(folder, cap=0, trained_on=False), ())

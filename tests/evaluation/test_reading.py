@@ -71,6 +71,7 @@ def test_rows_without_a_text_are_left_out_and_counted(tmp_path):
         # A column that isn't there, with those that are.
         ("body,toxic\nhello,1\n", f"{NO_TEXT} 'body', 'toxic'"),
         ("text;toxic\nhello;1\n", f"{NO_TEXT} 'text;toxic'"),
+        ("text,toxic,toxic\nhello,0,1\n", "own.csv row 1: more than one column is named 'toxic'"),
         # A label that is neither; the row is a spreadsheet's, whatever lines a text has.
         ("text,toxic\nhello,0\nhello,yes\n", "own.csv row 3: toxic is 'yes', not 0 or 1"),
         ('text,toxic\n"a\nb\nc",0\nhello,0.5\n', "own.csv row 3: toxic is '0.5', not 0 or 1"),
@@ -80,6 +81,7 @@ def test_rows_without_a_text_are_left_out_and_counted(tmp_path):
         # Latin-1.
         (b"text,toxic\nhello,1\ncaf\xe9,1\n", "own.csv row 3: is not UTF-8"),
         (b"\xff\xfet\0e\0x\0t\0", "own.csv row 1: is not UTF-8"),
+        (b'text,toxic\n"' + b"long " * 40_000 + b'\xe9",1\n', "own.csv row 2: field larger than"),
         # Packed, and cut off.
         (gzip.compress(b"text,toxic\nhello,1\n", mtime=0)[:-9], "own.csv is packed, but broken"),
     ],
@@ -111,6 +113,21 @@ def test_in_a_known_set_half_of_the_raters_is_a_label_and_blank_is_unknown(tmp_p
     assert rows.labels["toxicity"].tolist() == [0, 1, UNKNOWN, 1]
     assert rows.recorded["other"][0] == 0.1
     assert np.isnan(rows.recorded["other"][1])
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("text,toxic\na,0\n", "set.csv row 1: there is no column 'seen'"),
+        ("text,toxic,seen\na,0,.1\nb,0,much\n", "set.csv row 3: seen is 'much', not a number"),
+        ("text,toxic,seen\na,nan,.1\n", "set.csv row 2: toxic is 'nan'"),
+    ],
+)
+def test_a_known_set_that_breaks_a_rule_is_refused_too(tmp_path, content, says):
+    (tmp_path / "set.csv").write_text(content)
+    known = LabelledSet("set", "set", Kind.TALK, recorded={"other": "seen"})
+    with pytest.raises(EvaluationError, match=says):
+        read_set(tmp_path / "set.csv", known)
 
 
 def made(labels, groups=None) -> Rows:

@@ -13,6 +13,7 @@ from moderation.evaluation.run import evaluate, gather
 from moderation.evaluation.scores import is_flagged, is_held
 from moderation.evaluation.sets import SETS
 from tests.conftest import DATA
+from tests.evaluation.conftest import write
 
 
 class Words:
@@ -110,6 +111,17 @@ def test_what_is_held_of_harmless_comments_and_of_abuse_is_one_line(folder):
     }
     [line] = table.headline(report)
     assert line.startswith("words@1: harmless held 0.0 [0.0–11.7] %, clear abuse held 100.0 [")
+
+
+def test_a_comment_on_war_and_politics_counts_once_in_the_line(folder):
+    held, war = "the senate fucks up", [("The army took the town", 0)]
+    write(folder / "impermium_train.csv", "text,toxic", (held, 0))
+    write(folder / "war_news_nontoxic_dev.csv", "text,toxic", *war, (held, 0))
+    report = measured(folder)
+    rows = {one.short: one.rows for one in report.held if one.is_harmless}
+    assert rows == {"harmless: war": 2, "harmless: politics": 29}
+    [line] = report.headlines
+    assert line.harmless.value == pytest.approx(1 / 30)
 
 
 def test_hatecheck_is_told_by_functionality_the_hateful_first(folder):
