@@ -124,4 +124,4 @@ def _look_alikes() -> dict[str, str]:
             if len(char) == 1 and char == char.casefold() and entry["n"].startswith(scripts):
                 table.setdefault(char, letter)
     # Letters with a stroke have no decomposition and no single-letter look-alike.
-    return table | dict(zip("øłđħŧıɨʉƀɇɍ", "oldhtiiuber", strict=True))
+    return table | dict(zip("øłđħŧıɨʉƀɇɍƒ", "oldhtiiuberf", strict=True))

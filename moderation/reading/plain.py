@@ -5,7 +5,7 @@ as it is, with its case, accents and punctuation, and undoes only what was done 
 a word: letters from elsewhere, stretched letters, letters set apart, digits and
 signs for letters, stars.
 
-Digits, stars and stretching are undone only where a word that we know comes out, rude
+Digits, stars, stretching and letters that only look alike are undone only where a word that we know comes out, rude
 (`lexicon.strengths`) or often hidden (`lexicon.disguised`): `C3PO`, `mp3`, `covid19` and
 `ch4nnel4` show how often the general rule would be wrong.
 
@@ -23,7 +23,13 @@ from moderation.reading import lexicon
 from moderation.reading.masked import MaskedWords
 from moderation.reading.pictures import emoji_edits
 from moderation.reading.reading import Edit, Reading, edited
-from moderation.reading.signs import alphabet_edits, composed_edits, invisible_edits
+from moderation.reading.signs import (
+    FOREIGN_WORD,
+    alphabet_edits,
+    composed_edits,
+    invisible_edits,
+    look_alikes,
+)
 
 LONGEST_WORD = 32
 """Letters of the longest disguised word that is looked up."""
@@ -46,6 +52,7 @@ def plain(reading: Reading) -> Reading:
     reading = edited(reading, _gap_edits(reading.text))
     if not reading.text.isascii():
         reading = edited(reading, alphabet_edits(reading.text))
+        reading = edited(reading, _look_alike_edits(reading.text))
     reading = edited(reading, _stretched_edits(reading.text))
     reading = edited(reading, _digit_edits(reading.text))
     return edited(reading, _star_edits(reading.text))
@@ -163,6 +170,22 @@ def _reading(word: str) -> str | None:
     return lower if lower in _known() else _behind_digits(lower)
 
 
+# --- Letters that look like others ------------------------------------------------
+
+
+def _look_alike_edits(text: str) -> Iterator[Edit]:
+    """Yield the letters of any alphabet by whose Latin look-alikes a known word comes out."""
+    table = look_alikes()
+    for word in FOREIGN_WORD.finditer(text):
+        if len(word[0]) > LONGEST_WORD:
+            continue
+        shown = "".join(table.get(char, char) for char in word[0])
+        if shown != word[0] and shown.lower() in _known():
+            for at, (typed, char) in enumerate(zip(word[0], shown, strict=True), word.start()):
+                if typed != char:
+                    yield at, at + 1, char
+
+
 # --- Stretched letters ------------------------------------------------------------
 
 # A wide net of characters is looked through faster than the letters alone.
@@ -226,10 +249,10 @@ def _word_around(text: str, start: int, end: int) -> tuple[int, int] | None:
 
 # --- Digits and signs for letters -------------------------------------------------
 
-_SIGN = re.compile(r"[0-9@$€+|!](?:(?=[^\W\d_])|(?<=[^\W\d_].))")
-_TOKEN = re.compile(r"[0-9@$€+|!]|[^\W_]")
-_PUNCTUATION = "!|+"
-_CLASSES = {"o": "0", "i": "1l!|", "e": "3€", "a": "4@", "s": "5$", "t": "7+", "b": "8", "g": "96"}
+_SIGN = re.compile(r"[0-9@$€+|!¡](?:(?=[^\W\d_])|(?<=[^\W\d_].))")
+_TOKEN = re.compile(r"[0-9@$€+|!¡]|[^\W_]")
+_PUNCTUATION = "!|+¡"
+_CLASSES = {"o": "0", "i": "1l!|¡", "e": "3€", "a": "4@", "s": "5$", "t": "7+", "b": "8", "g": "96"}
 _CLASSES |= {"z": "2"}
 _CLASS_OF = str.maketrans({sign: key for key, signs in _CLASSES.items() for sign in signs})
 

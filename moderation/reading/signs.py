@@ -26,7 +26,8 @@ _INVISIBLE = re.compile(
     "|(?<![\u0600-\u109f\u1780-\u17ff])[\u200c\u200d]+"
 )
 _MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f"
-_FOREIGN_WORD = re.compile(r"(?<![^\W\d_])[A-Za-z]*+[^\W\d_\x00-\x7f][^\W\d_]*+")
+FOREIGN_WORD = re.compile(r"(?<![^\W\d_])[A-Za-z]*+[^\W\d_\x00-\x7f][^\W\d_]*+")
+"""A word with letters that are not ASCII's."""
 _WORD = re.compile(r"[^\W\d_]++")
 _ALPHABETS = ("GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE")
 
@@ -122,7 +123,7 @@ def alphabet_edits(text: str) -> Iterator[Edit]:
     letters of a word have a Latin twin.
     """
     latin_around: bool | None = None
-    for word in _FOREIGN_WORD.finditer(text):
+    for word in FOREIGN_WORD.finditer(text):
         kinds = [_kind(char) for char in word[0]]
         if "other" in kinds or not ({"twin", "cousin"} & set(kinds)):
             continue
@@ -167,6 +168,21 @@ def _twins() -> dict[str, str]:
             char = entry["c"]
             if len(char) == 1 and char.isalpha() and entry["n"].startswith(_ALPHABETS):
                 table.setdefault(char, latin.upper() if char.isupper() else latin)
+    return table
+
+
+@cache
+def look_alikes() -> dict[str, str]:
+    """Give every letter, of any alphabet, that may be taken for a Latin one, with that one.
+
+    Rightly for few words: Turkish and phonetic writing have them too.
+    """
+    table = {"ƒ": "f"}
+    for latin in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz":
+        for entry in confusables_data.get(latin, ()):
+            char = entry["c"]
+            if len(char) == 1 and char.isalpha() and not char.isascii():
+                table.setdefault(char, latin)
     return table
 
 

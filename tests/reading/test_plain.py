@@ -103,6 +103,7 @@ def test_a_disguise_is_undone_in_one_step(body: str):
         # Letters of other alphabets.
         ("ѕhіt уou мuslim", "shit you muslim"),
         ("what a соре", "what a cope"),
+        ("shıt ƒuck ɑss sh¡t", "shit fuck ass shit"),
         # Digits and signs.
         ("sh1t $hit 1d10t @ss b!tch! SH1T a$$hole", "shit shit idiot ass bitch! SHIT asshole"),
         # Stretched letters: two stay, or as many as a known word has.
@@ -145,6 +146,7 @@ def test_a_disguise_is_read_as_what_it_hides(typed: str, read_as: str):
         "It\u00e2\x80\x99s",
         "Россия напала, оса летит, тот кот",
         "Ελλάδα, αβγ, 5 μm, β-carotene",
+        "ışık ve kış, ɑ-helix, ƒ(x), ¡hola! ¡sh",
         "naïve façade, Zoë, Łódź, Malmö, İstanbul, Việt Nam, don´t",
         "العربية می\u200cخواهم हिन्दी 日本語 한국어 עברית",
     ],
