@@ -5,9 +5,9 @@ as it is, with its case, accents and punctuation, and undoes only what was done 
 a word: letters from elsewhere, stretched letters, letters set apart, digits and
 signs for letters, stars.
 
-Digits, stars, stretching and letters that only look alike are undone only where a word that we know comes out, rude
-(`lexicon.strengths`) or often hidden (`lexicon.disguised`): `C3PO`, `mp3`, `covid19` and
-`ch4nnel4` show how often the general rule would be wrong.
+Digits, stars, stretching and letters that only look alike are undone only where a word that
+we know comes out, rude (`lexicon.strengths`) or often hidden (`lexicon.disguised`): `C3PO`,
+`mp3`, `covid19` and `ch4nnel4` show how often the general rule would be wrong.
 
 Each step looks for its own signs and takes the text as it is where there are none, so
 that an ordinary comment costs a few searches. What is looked up is bounded in length,

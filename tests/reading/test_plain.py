@@ -5,12 +5,12 @@ import unicodedata
 
 import pytest
 from emoji import EMOJI_DATA, demojize
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.hostile import KINDS
 from moderation.core.comment import Format
-from moderation.text import Reading, plain, read
+from moderation.text import Reading, content_key, fold, plain, read, spelled, targets
 from tests.conftest import DATA
 
 
@@ -190,21 +190,40 @@ def test_real_comments_are_read_in_one_step(name: str):
     assert [shown(body) for body in once] == once
 
 
-@pytest.mark.parametrize("piece", KINDS.values(), ids=KINDS.keys())
-def test_the_work_grows_no_faster_than_the_text(piece: str):
+def assert_work_grows_as_the_text(piece: str, format: Format) -> None:
+    """Eight times the text: quadratic work would take 64 times as long."""
+
     def seconds(size: int) -> float:
-        reading = read((piece * size)[:size])
+        body = (piece * size)[:size]
         taken = []
         for _ in range(3):
             began = time.thread_time()
-            plain(reading)
+            reading = read(body, format)
+            for look in (plain, fold, spelled):
+                look(reading)
+            list(targets(body))
+            content_key(body)
             taken.append(time.thread_time() - began)
         return min(taken)
 
     shown("warm é 👍 f*** s1x")  # tables are built with the first use
-    # Eight times the text: quadratic work would take 64 times as long.
     small, large = seconds(8 * 1024), seconds(64 * 1024)
     assert large < 24 * max(small, 0.0005), (small, large)
+
+
+@pytest.mark.parametrize("piece", KINDS.values(), ids=KINDS.keys())
+def test_the_work_grows_no_faster_than_a_hostile_text(piece: str):
+    assert_work_grows_as_the_text(piece, Format.TEXT)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.sampled_from([*PIECES, *KINDS.values(), "<!--", "<a href=", "](", "`", "&#"]),
+             min_size=1, max_size=3).map("".join),
+    st.sampled_from(Format),
+)  # fmt: skip
+def test_the_work_grows_no_faster_than_any_text(piece: str, format: Format):
+    assert_work_grows_as_the_text(piece, format)
 
 
 def test_half_a_pair_and_nothing_are_read():
