@@ -105,8 +105,8 @@ DEFAULT = Policy(
     # how the model judges its own readers, a person has the last word.
     thresholds={
         "toxicity": Threshold(hold=0.79),
-        "severe_toxicity": Threshold(hold=0.2),
-        "obscene": Threshold(hold=0.95),
+        "severe_toxicity": Threshold(hold=0.25),
+        "obscene": Threshold(hold=0.97),
         "threat": Threshold(hold=0.4),
         "insult": Threshold(hold=0.85),
         "identity_attack": Threshold(hold=0.35),

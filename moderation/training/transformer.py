@@ -41,7 +41,7 @@ BY_SETS = 0.5
 WARM_UP = 0.06
 OTHER_HEADS = 0.5
 """Weight of an attribute's loss beside that of either head of toxicity."""
-MISSPELT = 0.18
+MISSPELT = 0.12
 """Share of the rows in which a letter or a space is dropped or swapped."""
 
 SMILED_AT = 0.05
