@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from random import Random
 
 import numpy as np
@@ -195,36 +196,41 @@ def test_auto_without_a_fetched_checkpoint_is_the_bundled_model(tmp_path):
     assert load_model("bundled:linear", tmp_path).name.startswith("copydesk-linear@")
 
 
-@pytest.fixture(scope="module")
-def labelled() -> tuple[list[str], np.ndarray]:
+@cache
+def labelled(stem: str) -> tuple[list[str], np.ndarray]:
     """Texts as a model sees them, and their labels of toxicity."""
-    path = find_file(DATA, "jigsaw_dev6")
+    path = find_file(DATA, stem)
     if path is None:
         pytest.skip("the labelled data is not beside this checkout")
-    [which] = [one for one in SETS if one.stem == "jigsaw_dev6"]
+    [which] = [one for one in SETS if one.stem == stem]
     rows = read_set(path, which)
     return [texts.plain(texts.read(one)).text for one in rows.texts], rows.labels["toxicity"]
 
 
-def test_scores_are_chances_on_comments_that_were_not_learnt_from(model: BundledModel, labelled):
-    shown, labels = labelled
+def test_scores_are_chances_on_comments_that_were_not_learnt_from(model: BundledModel):
+    shown, labels = labelled("jigsaw_dev6")
     scores = np.array([model.score(text)["toxicity"] for text in shown])
     assert calibration_error(reliability(labels, scores)) < 0.03
     likely = (scores >= 0.6) & (scores < 0.8)
     assert 0.5 < labels[likely].mean() < 0.9
 
 
-def test_without_the_words_that_are_told_a_score_falls_more_than_without_others(model, labelled):
+@pytest.mark.parametrize(
+    ("stem", "attribute"), [("jigsaw_dev6", "toxicity"), ("hatecheck_dev", "identity_attack")]
+)
+def test_without_the_words_that_are_told_a_score_falls_more_than_without_others(
+    model, stem, attribute
+):
     choose, told, others = Random(3), [], []
-    for text in labelled[0]:
-        before = model.score(text)["toxicity"]
-        spans = [(start, end) for start, end, _ in model.explain(text, "toxicity")]
+    for text in labelled(stem)[0]:
+        before = model.score(text)[attribute]
+        spans = [(start, end) for start, end, _ in model.explain(text, attribute)]
         words = features(text).spans
         if before < 0.5 or len(words) < 2 * len(spans):
             continue
         other = choose.sample(sorted(set(words) - set(spans)), len(spans))
-        told.append(before - model.score(without(text, spans))["toxicity"])
-        others.append(before - model.score(without(text, other))["toxicity"])
+        told.append(before - model.score(without(text, spans))[attribute])
+        others.append(before - model.score(without(text, other))[attribute])
     assert len(told) >= 50
     assert np.mean(told) > 4 * np.mean(others)
     assert np.mean(np.array(told) > np.array(others)) > 0.9

