@@ -145,9 +145,11 @@ def _patterns(terms: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _forms(term: str) -> list[str]:
-    if term.isascii() and not _FOLDS.search(term):
-        return [term]
-    return [view.text for view in _folds_of(as_is(term))]
+    plain = term.isascii() and not _FOLDS.search(term)
+    forms = [term] if plain else [view.text for view in _folds_of(as_is(term))]
+    apart = _JOINS.sub(" ", forms[-1])
+    # Two single letters stand beside each other by chance.
+    return [*forms, apart] if any(len(part) > 2 for part in apart.split()) else forms
 
 
 _FOLDS = re.compile(r"[A-Z_]|(.)\1\1")
@@ -177,7 +179,11 @@ def _set_apart(reading: Reading) -> Reading:
     return Reading(_JOINS.sub(" ", reading.text), reading.starts, reading.ends)
 
 
-_JOINS = re.compile("(?<=[^\\W_])['\u2018\u2019\u02bc.:\u00b7!](?=[^\\W_])")
+_SIGNS = "['\u2018\u2019\u02bc.:\u00b7!]"
+# Not in a number, and not in `don't`.
+_JOINS = re.compile(
+    rf"(?!{_SIGNS}t(?![^\W_]))(?:(?<=[^\W\d_]){_SIGNS}(?=[^\W_])|(?<=\d){_SIGNS}(?=[^\W\d_]))"
+)
 
 
 def _spelled_out(folded: Reading) -> Reading:

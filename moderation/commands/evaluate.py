@@ -123,8 +123,9 @@ def _measure(material: Material, specs: tuple[str, ...]) -> Report:
     settings: Any = runtime().settings
     with _progress() as tick:
         tick("loading", 0, 1)
-        first = load_scorer(settings.toxicity_model, settings.models_dir, exact=settings.exact)
-        loaded, skipped = load_peers(specs, settings.models_dir, first)
+        folder, exact = settings.models_dir, settings.exact
+        first = load_scorer(settings.toxicity_model, folder, exact=exact)
+        loaded, skipped = load_peers(specs, folder, first, exact=exact)
         tick("loading", 1, 1)
         return evaluate(material, loaded, skipped, tick)
 

@@ -81,7 +81,7 @@ def load_scorer(spec: str, models_dir: Path, *, exact: bool = False) -> Scorer:
 
 
 def load_peers(
-    specs: tuple[str, ...], models_dir: Path, first: Scorer
+    specs: tuple[str, ...], models_dir: Path, first: Scorer, *, exact: bool = False
 ) -> tuple[list[Scorer], list[Skipped]]:
     """Load what is compared with the model in force; what can't be loaded is skipped.
 
@@ -90,7 +90,7 @@ def load_peers(
     loaded, skipped = [first], []
     for spec in dict.fromkeys(specs):
         try:
-            scorer = load_scorer(spec, models_dir)
+            scorer = load_scorer(spec, models_dir, exact=exact)
         except ModelUnavailable as error:
             skipped.append(Skipped(spec, error.why))
             continue

@@ -162,6 +162,9 @@ def _zero_or_one(value: str) -> int | None:
     return {"0": 0, "1": 1, "0.0": 0, "1.0": 1}.get(value.strip())
 
 
+RULES = {_majority: "not a share from 0 to 1", _zero_or_one: "not 0 or 1"}
+
+
 def _read(path: Path, labelled: LabelledSet, text: str, parse: Any) -> Rows:
     header, records = _table(path)
     labels_of, recorded_of = labelled.labels.values(), labelled.recorded.values()
@@ -175,8 +178,10 @@ def _read(path: Path, labelled: LabelledSet, text: str, parse: Any) -> Rows:
         for attribute, column in labelled.labels.items():
             label = parse(record[place[column]])
             if label is None:
-                value = _shown(record[place[column]])
-                raise EvaluationError(f"{path.name} row {number}: {column} is {value}, not 0 or 1")
+                value = shown(record[place[column]])
+                raise EvaluationError(
+                    f"{path.name} row {number}: {column} is {value}, {RULES[parse]}"
+                )
             labels[attribute].append(label)
         if not record[place[text]].strip():
             blank += 1
@@ -204,11 +209,11 @@ def _number(path: Path, row: int, column: str, value: str) -> float:
         return float(value)
     except ValueError:
         raise EvaluationError(
-            f"{path.name} row {row}: {column} is {_shown(value)}, not a number"
+            f"{path.name} row {row}: {column} is {shown(value)}, not a number"
         ) from None
 
 
-def _shown(value: str) -> str:
+def shown(value: str) -> str:
     """A value for a message; a long one may be a reader's words, which no message repeats."""
     return repr(value) if len(value) <= LONGEST_SHOWN else f"a text of {len(value)} characters"
 
@@ -218,7 +223,7 @@ def _places(path: Path, header: list[str], wanted: Sequence[str]) -> dict[str, i
         if column not in header:
             raise EvaluationError(
                 f"{path.name} row 1: there is no column {column!r}; "
-                f"the columns are {', '.join(map(_shown, header[:20]))}"
+                f"the columns are {', '.join(map(shown, header[:20]))}"
             )
         if header.count(column) > 1:
             raise EvaluationError(f"{path.name} row 1: more than one column is named {column!r}")

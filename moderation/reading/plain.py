@@ -174,7 +174,7 @@ def _reading(word: str) -> str | None:
 
 
 def _look_alike_edits(text: str) -> Iterator[Edit]:
-    """Yield the letters of any alphabet by whose Latin look-alikes a known word comes out."""
+    """Yield unusual Latin letters by whose usual look-alikes a known word comes out."""
     table = look_alikes()
     for word in FOREIGN_WORD.finditer(text):
         if len(word[0]) > LONGEST_WORD:

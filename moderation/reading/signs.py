@@ -173,15 +173,16 @@ def _twins() -> dict[str, str]:
 
 @cache
 def look_alikes() -> dict[str, str]:
-    """Give every letter, of any alphabet, that may be taken for a Latin one, with that one.
+    """Give Latin letters that are drawn much like a usual one, with that one.
 
-    Rightly for few words: Turkish and phonetic writing have them too.
+    To be taken for it only where a known word comes out: Turkish and phonetic writing
+    have them too.
     """
     table = {"ƒ": "f"}
     for latin in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz":
         for entry in confusables_data.get(latin, ()):
             char = entry["c"]
-            if len(char) == 1 and char.isalpha() and not char.isascii():
+            if len(char) == 1 and not char.isascii() and is_latin(char):
                 table.setdefault(char, latin)
     return table
 

@@ -108,8 +108,8 @@ class Gate:
 
         It is stated of comments to come, so one more than was seen is counted as lost
         (conformal risk control, Angelopoulos et al. 2022): of two hundred rows, the two
-        that look most harmless say little about where the next will lie. Of fewer than a
-        hundred none can be told to be harmless enough, and nothing is released.
+        that look most harmless say little about where the next will lie. Of fewer than
+        99 none can be told to be harmless enough, and nothing is released.
         """
         lowest = np.sort(doubt[reached])
         lost = int((1 - AGREEMENT) * (len(lowest) + 1)) - 1

@@ -66,7 +66,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of the labelled sets")
     parser.add_argument("--work", type=Path, default=Path("build/training"))
     parser.add_argument(
-        "--out", type=Path, default=Path("build/model"), help="TOXICITY_MODEL takes this folder"
+        "--out", type=Path, default=Path("build/model"), help="build/model if not given"
     )
     parser.add_argument(
         "--epochs",

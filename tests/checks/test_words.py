@@ -44,8 +44,15 @@ def test_a_word_is_found_beside_a_sign_without_a_space(typed: str):
     assert found(f"so {typed} it is") == [("hold", "barf")]
 
 
-def test_a_listed_word_with_a_sign_in_it_is_found_as_one():
-    assert found("l'oreal or l oreal", Words(reject=("l'oreal",))) == [("reject", "l'oreal")]
+@pytest.mark.parametrize("typed", ["o'neill", "O'Neill", "o’neill", "o neill"])
+def test_a_listed_word_with_a_sign_in_it_is_found(typed: str):
+    for sentence in (f"so {typed} it is", f"{typed}'s pub", f"with.{typed}"):
+        assert found(sentence, Words(reject=("o'neill",))) == [("reject", typed)]
+
+
+@pytest.mark.parametrize("body", ["I don't", "we won’t", "9.88 and 3.14", "give a I mean"])
+def test_contractions_and_numbers_are_one_word(body: str):
+    assert found(body, Words(reject=("don", "won", "88", "14", "10", "a.i"))) == []
 
 
 def test_a_word_within_another_is_not_found():

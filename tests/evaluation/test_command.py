@@ -15,15 +15,19 @@ from tests.evaluation.conftest import KIND, RUDE, write
 
 @pytest.fixture
 def flask(tmp_path):
-    """Run the command in an app that has no more than it needs."""
-    app = Flask("test")
+    """Run the command with the bundled model in force."""
     settings = SimpleNamespace(
         toxicity_model="bundled", models_dir=tmp_path / "models", exact=False
     )
+    return lambda *words: run(settings, *words)
+
+
+def run(settings, *words):
+    """Run the command in an app that has no more than it needs."""
+    app = Flask("test")
     app.extensions["moderation"] = SimpleNamespace(settings=settings)
     app.cli.add_command(evaluate.command)
-    runner = app.test_cli_runner()
-    return lambda *words: runner.invoke(args=["evaluate", *map(str, words)])
+    return app.test_cli_runner().invoke(args=["evaluate", *map(str, words)])
 
 
 @pytest.fixture
@@ -102,6 +106,25 @@ def test_a_model_that_can_not_be_compared_is_skipped_with_a_reason(flask, own):
     why = {one["spec"]: one["why"] for one in json.loads(result.stdout)["skipped"]}
     assert "flask model fetch unbiased" in why["detoxify:unbiased"]
     assert "measured already" in why["bundled"]
+
+
+def test_exact_holds_for_the_model_in_force_and_for_those_beside_it(own, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("detoxify")
+    from tests.scoring.tiny import make_checkpoint, record
+
+    first = make_checkpoint(tmp_path / "first")
+    second = make_checkpoint(tmp_path / "second", spread=2.0)
+    record(first)
+    record(second)
+    for exact in (True, False):
+        settings = SimpleNamespace(
+            toxicity_model=str(first), models_dir=tmp_path / "models", exact=exact
+        )
+        document = json.loads(run(settings, own, "--compare", str(second), "--json").stdout)
+        names = [one["name"] for one in document["models"]]
+        assert len(names) == 2
+        assert [" int" in name for name in names] == [not exact] * 2
 
 
 @pytest.mark.parametrize("label", [0, 1])

@@ -120,7 +120,7 @@ def test_in_a_known_set_half_of_the_raters_is_a_label_and_blank_is_unknown(tmp_p
     [
         ("text,toxic\na,0\n", "set.csv row 1: there is no column 'seen'"),
         ("text,toxic,seen\na,0,.1\nb,0,much\n", "set.csv row 3: seen is 'much', not a number"),
-        ("text,toxic,seen\na,nan,.1\n", "set.csv row 2: toxic is 'nan'"),
+        ("text,toxic,seen\na,nan,.1\n", "set.csv row 2: toxic is 'nan', not a share from 0 to 1"),
     ],
 )
 def test_a_known_set_that_breaks_a_rule_is_refused_too(tmp_path, content, says):

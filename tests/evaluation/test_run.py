@@ -124,6 +124,12 @@ def test_a_comment_on_war_and_politics_counts_once_in_the_line(folder):
     assert line.harmless.value == pytest.approx(1 / 30)
 
 
+def test_a_severity_that_is_no_number_is_refused_in_one_line(folder):
+    write(folder / "surge_profanity_en.csv", "text,severity_rating", ("fucking", "much"))
+    with pytest.raises(EvaluationError, match="severity_rating is 'much', not a number"):
+        measured(folder)
+
+
 def test_hatecheck_is_told_by_functionality_the_hateful_first(folder):
     found = {one.name: one for one in measured(folder).functionalities}
     assert list(found) == ["derog_neg_emote_h", "threat_dir_h", "ident_pos_nh", "target_obj_nh"]

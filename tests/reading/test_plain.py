@@ -144,6 +144,7 @@ def test_a_disguise_is_read_as_what_it_hides(typed: str, read_as: str):
         "it doesn't u.s.a. p.m. e.t.",
         "what the hell•••••• is o•••••••",
         "It\u00e2\x80\x99s",
+        "небо сіро, сіру стіну, Сіра кішка; παυ ροορ",
         "Россия напала, оса летит, тот кот",
         "Ελλάδα, αβγ, 5 μm, β-carotene",
         "ışık ve kış, ɑ-helix, ƒ(x), ¡hola! ¡sh",
@@ -207,8 +208,11 @@ def assert_work_grows_as_the_text(piece: str, format: Format) -> None:
         return min(taken)
 
     shown("warm é 👍 f*** s1x")  # tables are built with the first use
-    small, large = seconds(8 * 1024), seconds(64 * 1024)
-    assert large < 24 * max(small, 0.0005), (small, large)
+    for last in (False, True):
+        small, large = seconds(8 * 1024), seconds(64 * 1024)
+        if large < 24 * max(small, 0.0005):
+            return
+        assert not last, (small, large)
 
 
 @pytest.mark.parametrize("piece", KINDS.values(), ids=KINDS.keys())
@@ -216,7 +220,7 @@ def test_the_work_grows_no_faster_than_a_hostile_text(piece: str):
     assert_work_grows_as_the_text(piece, Format.TEXT)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20, derandomize=True)
 @given(
     st.lists(st.sampled_from([*PIECES, *KINDS.values(), "<!--", "<a href=", "](", "`", "&#"]),
              min_size=1, max_size=3).map("".join),

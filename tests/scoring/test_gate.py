@@ -61,7 +61,7 @@ def test_comments_that_are_far_from_every_threshold_are_released(gate: Gate):
 
 
 @pytest.mark.parametrize(("rows", "releases"), [(0, False), (22, False), (98, False), (99, True)])
-def test_a_threshold_that_few_rows_reach_lets_everything_through(rows: int, releases: bool):
+def test_nothing_is_released_unless_enough_rows_reach_a_threshold(rows: int, releases: bool):
     threat = ATTRIBUTES.index("threat")
     whole = np.minimum(WHOLE, 0)
     whole[:rows, threat] = 5
