@@ -8,6 +8,7 @@ toxicity check's business.
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from heapq import nlargest
 from importlib.metadata import version
 
 from moderation import text
@@ -49,10 +50,11 @@ class ProfanityCheck:
             hits = outside(hits, self._phrases.find(reading, views))
         if hits and comment.words.allow:
             hits = outside(hits, _allowed(comment.words.allow).find(reading))
-        strongest = max(map(self._strength_of, hits), default=0.0)
-        told = sorted(self._strongest_apart(hits), key=self._strength_of, reverse=True)
-        told = sorted(told[:MOST_FINDINGS], key=lambda hit: hit.start)
-        return Result({"profanity": strongest}, tuple(map(self._finding, told)))
+        strongest = max((self._strength[hit.term] for hit in hits), default=0.0)
+        apart = self._strongest_apart(hits)
+        told = nlargest(MOST_FINDINGS, apart, key=lambda hit: self._strength[hit.term])
+        in_order = sorted(told, key=lambda hit: hit.start)
+        return Result({"profanity": strongest}, tuple(map(self._finding, in_order)))
 
     def _starred(self, reading: text.Reading) -> list[Hit]:
         found = self._masked.find(reading.text)
@@ -69,13 +71,10 @@ class ProfanityCheck:
         return kept
 
     def _weight(self, hit: Hit) -> tuple[float, int]:
-        return self._strength_of(hit), hit.end - hit.start
-
-    def _strength_of(self, hit: Hit) -> float:
-        return self._strength[hit.term]
+        return self._strength[hit.term], hit.end - hit.start
 
     def _finding(self, hit: Hit) -> Finding:
-        strength = self._strength_of(hit)
+        strength = self._strength[hit.term]
         kind = "A slur" if strength >= lexicon.SLUR else "Profanity"
         return Finding(self.name, "profanity", strength, hit.start, hit.end, kind)
 

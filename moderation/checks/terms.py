@@ -145,11 +145,13 @@ def _patterns(terms: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _forms(term: str) -> list[str]:
-    plain = term.isascii() and not _FOLDS.search(term)
-    forms = [term] if plain else [view.text for view in _folds_of(as_is(term))]
-    apart = _JOINS.sub(" ", forms[-1])
+    if term.isascii() and not _FOLDS.search(term) and not _JOINS.search(term):
+        return [term]
+    folds = _folds_of(as_is(term))
+    apart = _set_apart(folds[1])
     # Two single letters stand beside each other by chance.
-    return [*forms, apart] if any(len(part) > 2 for part in apart.split()) else forms
+    words = any(len(part) > 2 for part in apart.text.split())
+    return [view.text for view in ([*folds, apart] if words else folds)]
 
 
 _FOLDS = re.compile(r"[A-Z_]|(.)\1\1")

@@ -12,7 +12,7 @@ import numpy as np
 
 from moderation.evaluation.metrics import share
 from moderation.evaluation.outcome import Headline, OfHeld
-from moderation.evaluation.reading import Array, EvaluationError, Rows, shown
+from moderation.evaluation.reading import Array, Rows, number
 from moderation.evaluation.scores import Scores, Texts
 from moderation.evaluation.sets import (
     POLITICS_FROM,
@@ -64,17 +64,8 @@ def _hatecheck(prefix: str) -> Callable[[Read], Iterator[str]]:
 def _rude(read: Read) -> Iterator[str]:
     if rows := read.get(PROFANE_WORDS.stem):
         for text, severity in zip(rows.texts, rows.columns["severity_rating"], strict=True):
-            if _severity(severity) >= RUDE_FROM:
+            if number(severity or "0", PROFANE_WORDS.stem, "severity_rating") >= RUDE_FROM:
                 yield text
-
-
-def _severity(value: str) -> float:
-    try:
-        return float(value or 0)
-    except ValueError:
-        raise EvaluationError(
-            f"{PROFANE_WORDS.stem}: severity_rating is {shown(value)}, not a number"
-        ) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,14 +174,12 @@ def _read(path: Path, labelled: LabelledSet, text: str, parse: Any) -> Rows:
     columns: dict[str, list[str]] = {column: [] for column in labelled.columns}
     recorded: dict[str, list[float]] = {name: [] for name in labelled.recorded}
     blank = 0
-    for number, record in records:
+    for at, record in records:
         for attribute, column in labelled.labels.items():
             label = parse(record[place[column]])
             if label is None:
-                value = shown(record[place[column]])
-                raise EvaluationError(
-                    f"{path.name} row {number}: {column} is {value}, {RULES[parse]}"
-                )
+                value = _shown(record[place[column]])
+                raise EvaluationError(f"{path.name} row {at}: {column} is {value}, {RULES[parse]}")
             labels[attribute].append(label)
         if not record[place[text]].strip():
             blank += 1
@@ -192,7 +190,8 @@ def _read(path: Path, labelled: LabelledSet, text: str, parse: Any) -> Rows:
         for column, kept_values in columns.items():
             kept_values.append(record[place[column]])
         for name, column in labelled.recorded.items():
-            recorded[name].append(_number(path, number, column, record[place[column]] or "nan"))
+            value = record[place[column]] or "nan"
+            recorded[name].append(number(value, f"{path.name} row {at}", column))
     return Rows(
         texts=texts,
         labels={name: np.array(values, np.int8) for name, values in labels.items()},
@@ -204,16 +203,15 @@ def _read(path: Path, labelled: LabelledSet, text: str, parse: Any) -> Rows:
     )
 
 
-def _number(path: Path, row: int, column: str, value: str) -> float:
+def number(value: str, where: str, column: str) -> float:
+    """Read a number. Raises `EvaluationError`, which begins with where it stands."""
     try:
         return float(value)
     except ValueError:
-        raise EvaluationError(
-            f"{path.name} row {row}: {column} is {shown(value)}, not a number"
-        ) from None
+        raise EvaluationError(f"{where}: {column} is {_shown(value)}, not a number") from None
 
 
-def shown(value: str) -> str:
+def _shown(value: str) -> str:
     """A value for a message; a long one may be a reader's words, which no message repeats."""
     return repr(value) if len(value) <= LONGEST_SHOWN else f"a text of {len(value)} characters"
 
@@ -223,7 +221,7 @@ def _places(path: Path, header: list[str], wanted: Sequence[str]) -> dict[str, i
         if column not in header:
             raise EvaluationError(
                 f"{path.name} row 1: there is no column {column!r}; "
-                f"the columns are {', '.join(map(shown, header[:20]))}"
+                f"the columns are {', '.join(map(_shown, header[:20]))}"
             )
         if header.count(column) > 1:
             raise EvaluationError(f"{path.name} row 1: more than one column is named {column!r}")

@@ -163,11 +163,9 @@ def _kind(char: str) -> str:
 def _twins() -> dict[str, str]:
     """Letters that can't be told from a Latin one, in either case."""
     table: dict[str, str] = {}
-    for latin in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz":
-        for entry in confusables_data.get(latin, ()):
-            char = entry["c"]
-            if len(char) == 1 and char.isalpha() and entry["n"].startswith(_ALPHABETS):
-                table.setdefault(char, latin.upper() if char.isupper() else latin)
+    for char, name, latin in _confusable():
+        if name.startswith(_ALPHABETS):
+            table.setdefault(char, latin.upper() if char.isupper() else latin)
     return table
 
 
@@ -179,12 +177,19 @@ def look_alikes() -> dict[str, str]:
     have them too.
     """
     table = {"ƒ": "f"}
+    for char, _name, latin in _confusable():
+        if is_latin(char):
+            table.setdefault(char, latin)
+    return table
+
+
+def _confusable() -> Iterator[tuple[str, str, str]]:
+    """Yield letters that are confused with an ASCII one: the letter, its name, that one."""
     for latin in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz":
         for entry in confusables_data.get(latin, ()):
             char = entry["c"]
-            if len(char) == 1 and not char.isascii() and is_latin(char):
-                table.setdefault(char, latin)
-    return table
+            if len(char) == 1 and char.isalpha() and not char.isascii():
+                yield char, entry["n"], latin
 
 
 @cache

@@ -90,10 +90,13 @@ class Gate:
     def _fit(self, limits: tuple[float, ...]) -> _Fitted:
         at = _logits(limits)
         reached: Flags = np.asarray((self._whole >= at).any(axis=1))
-        if not reached.any():
-            # Nothing like it was seen; what it looks like to the first stage isn't known.
-            none = np.zeros(len(at) + 1)
-            return _Fitted(at, none, np.inf if np.isinf(at).all() else -np.inf)
+        none = np.zeros(len(at) + 1)
+        if np.isinf(at).all():
+            return _Fitted(at, none, np.inf)
+        lost = _may_be_lost(int(reached.sum()))
+        if lost < 0:
+            # Too few like it were seen; what they look like to the first stage isn't known.
+            return _Fitted(at, none, -np.inf)
         weights = self._regression(reached, np.ones(len(reached), bool))
         doubt = _doubt(self._first, weights)
         unseen = np.empty_like(doubt)
@@ -101,19 +104,8 @@ class Gate:
         for part in range(PARTS):
             of_others = self._regression(reached, part_of != part)
             unseen[part_of == part] = _doubt(self._first[part_of == part], of_others)
-        return _Fitted(at, weights, min(self._limit(doubt, reached), self._limit(unseen, reached)))
-
-    def _limit(self, doubt: Floats, reached: Flags) -> float:
-        """Give the doubt from which the stated share of what reaches a threshold lies.
-
-        It is stated of comments to come, so one more than was seen is counted as lost
-        (conformal risk control, Angelopoulos et al. 2022): of two hundred rows, the two
-        that look most harmless say little about where the next will lie. Of fewer than
-        99 none can be told to be harmless enough, and nothing is released.
-        """
-        lowest = np.sort(doubt[reached])
-        lost = int((1 - AGREEMENT) * (len(lowest) + 1)) - 1
-        return float(lowest[lost]) - ROUNDING if lost >= 0 else -np.inf
+        lowest = (np.sort(one[reached])[lost] for one in (doubt, unseen))
+        return _Fitted(at, weights, float(min(lowest)) - ROUNDING)
 
     def _regression(self, reached: Flags, chosen: Flags) -> Floats:
         """Fit a logistic regression by Newton's method, on the rows that are chosen."""
@@ -140,6 +132,16 @@ class Gate:
             if before - now <= ENOUGH * before:
                 break
         return found
+
+
+def _may_be_lost(reached: int) -> int:
+    """Give how many of the rows that reach a threshold may be released; -1 if none can be told.
+
+    The share is stated of comments to come, so one more than was seen is counted as lost
+    (conformal risk control, Angelopoulos et al. 2022): of two hundred rows, the two that
+    look most harmless say little about where the next will lie.
+    """
+    return int((1 - AGREEMENT) * (reached + 1)) - 1
 
 
 def _doubt(first: Floats, weights: Floats) -> Floats:

@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 
-from moderation import text
 from moderation.evaluation.sets import HELD_OUT, is_held_out, normalised
 from moderation.scoring.model import ATTRIBUTES
-from moderation.training.row import AIMED, GRADED, Row, graded
+from moderation.training.row import AIMED, GRADED, Row, as_seen, graded
 from moderation.training.written import TEXTS, comments, targets, written
 
 UNKNOWN = math.nan
@@ -135,11 +134,6 @@ def corpus(folder: Path, kept: Set[str]) -> Iterator[Row]:
                 shown = as_seen(record["text"])
                 if normalised(shown) not in kept:
                     yield replace(read(record), text=shown)
-
-
-def as_seen(typed: str) -> str:
-    """Give what a model sees of a text."""
-    return text.plain(text.read(typed)).text
 
 
 def ratings() -> dict[str, str]:

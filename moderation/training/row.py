@@ -4,6 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from moderation.checks.toxicity import seen
+from moderation.core.comment import Comment
+
 COARSE = 0.4
 """How toxic words are that are vulgar and aimed at nobody; an insult is 1."""
 AIMED = ("threat", "insult", "identity_attack")
@@ -17,6 +20,11 @@ def graded(aimed: Any) -> Any:
     aimed  how far the words are aimed at people, the greatest of `AIMED`
     """
     return COARSE + (1 - COARSE) * aimed
+
+
+def as_seen(typed: str) -> str:
+    """Give what a model will be shown of a comment."""
+    return seen(Comment(typed)).text
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from moderation import text
 from moderation.scoring.model import ATTRIBUTES
-from moderation.training.row import COARSE, Row
+from moderation.training.row import COARSE, Row, as_seen
 
 TEXTS = Path(__file__).parent / "texts"
 LETTERS = dict(zip("tsohidx", ("toxicity", "severe_toxicity", "obscene", "threat", "insult",
@@ -47,7 +46,7 @@ def comments(seed: int) -> Iterator[Row]:
     choose = random.Random(seed)
     for path in sorted((TEXTS / "comments").glob("*.txt")):
         for labels, comment in _entries(f"comments/{path.name}"):
-            shown = text.plain(text.read(comment)).text
+            shown = as_seen(comment)
             meant = targets(labels)
             for told in (shown, _retouched(shown, choose)):
                 yield Row(told, meant, 0.7, source="comments", sure=True)

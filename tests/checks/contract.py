@@ -98,6 +98,7 @@ class CheckContract:
         def scored_as_promised(body: str, format: Format) -> None:
             assert_kept(check, self.comment(body, format))
 
+        check.score(self.comment(self.found))  # loads what is loaded with the first use
         scored_as_promised()
 
     def test_the_same_comment_scores_the_same_twice(self, check: Check) -> None:
